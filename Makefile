@@ -1,0 +1,47 @@
+# Everything a person types. `make` alone lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup lock demo test test-long check format generate bench clean
+
+python := .venv/bin/python
+# What is installed, and by which choice of torch, is named in this stamp: nothing changed, nothing to do.
+TORCH ?= auto
+inputs := locks/main.txt locks/torch-cpu.txt locks/torch-cuda.txt pyproject.toml setup.sh
+stamp := .venv/.installed-$(TORCH)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(stamp) ## .venv with all that demo and test need (TORCH=cpu|cuda|auto)
+$(stamp): $(inputs)
+	@./setup.sh $(TORCH)
+	@rm -f .venv/.installed-* && touch $@
+
+lock: setup ## resolves the dependencies again and writes locks/
+	@locks/compile.sh
+
+demo: setup ## the whole loop on this machine, in about three minutes
+	@.venv/bin/sluice demo
+
+test: setup check ## every behaviour once
+	@$(python) -m pytest -m "not long" -n 2 --dist loadfile
+
+test-long: setup ## repetition, load, simulation
+	@$(python) -m pytest -m long
+
+check: setup ## format, lint, types, stale generated files, import arrows
+	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
+	@$(python) -m mypy
+	@$(python) -m pipelines.reference --check
+
+format: setup ## formats and mends what can be mended
+	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --fix --quiet .
+
+generate: setup ## writes docs/reference and the stages' README files
+	@$(python) -m pipelines.reference
+
+bench: setup ## step overhead, compile time, start-up
+	@$(python) -m benchmarks.overhead
+
+clean: ## removes what was installed and made here, but no run
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build

@@ -1,0 +1,48 @@
+"""Errors that a person is meant to read, each with the exit code that a script is meant to read.
+
+A message says what was wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What ``sluice`` and every step answer to the shell."""
+
+    DONE = 0
+    INVALID_INPUT = 2
+    REFUSED = 3
+    FAILED = 4
+    CONFLICT = 5
+
+
+class SluiceError(Exception):
+    """An error with a sentence for a person; anything else that is raised is a fault of ours."""
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+
+class InvalidInput(SluiceError):
+    """A recipe, an environment, a file or a model that cannot be used as it is."""
+
+    exit_code = ExitCode.INVALID_INPUT
+
+
+class Refused(SluiceError):
+    """Held or refused by a rule: the system works, the answer is no."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class Failed(SluiceError):
+    """The input was sound, the work could not be done: no disk, no memory, a service away."""
+
+    exit_code = ExitCode.FAILED
+
+
+class Conflict(SluiceError):
+    """Somebody else changed the same thing first."""
+
+    exit_code = ExitCode.CONFLICT

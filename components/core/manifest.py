@@ -1,0 +1,130 @@
+"""``Manifest``: what a step's output is, by digest. Written last, it is the commit of everything it names."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.core.contract import Contract
+from components.core.errors import InvalidInput
+from components.core.settings import encode
+from components.core.store import Store
+
+
+class Kind(StrEnum):
+    """What an artifact holds."""
+
+    DOCUMENTS = "documents"
+    CONVERSATIONS = "conversations"
+    PREFERENCES = "preferences"
+    TOKENS = "tokens"
+    REQUESTS = "requests"
+    SUITES = "suites"
+    ANSWERS = "answers"
+    MODEL = "model"
+    REPORT = "report"
+
+
+class Part(BaseModel):
+    """The base of what a contract is made of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Shard(Part):
+    """One object of an artifact."""
+
+    uri: str = Field(description="Key of the object, relative to the store's root.")
+    sha256: str
+    rows: int = Field(ge=0, description="Rows in it; 0 for a file of a model.")
+    bytes: int = Field(ge=0)
+
+
+class Parent(Part):
+    """An artifact that this one was made from."""
+
+    role: str
+    digest: str
+    content_digest: str
+
+
+class Producer(Part):
+    """What made an artifact."""
+
+    step: str
+    code: str = Field(description="Digest of the stage's code, of core and of the lock; empty in a notebook.")
+    image: str = Field(default="", description="Digest of the image that it ran in; empty outside one.")
+    settings: str = Field(description="SHA-256 of the settings' canonical JSON.")
+
+
+class Source(Part):
+    """Where data came from, pinned."""
+
+    uri: str
+    generation: str = Field(default="", description="An object store's generation; empty for a file.")
+    sha256: str
+    licence: str = ""
+
+
+class ModelFacts(Part):
+    """What a model's manifest adds."""
+
+    base: str = Field(description="Name of the base model, or `scratch`.")
+    revision: str = Field(default="", description="Commit of the base model in its hub.")
+    base_digest: str = Field(default="", description="Content digest of the base model; empty for a base itself.")
+    adapter: bool = Field(default=False, description="True for a LoRA adapter, False for full weights.")
+    tokenizer_digest: str
+    template_digest: str
+
+
+class Manifest(Contract):
+    """An artifact: its rows or files by digest, and what it was made from."""
+
+    kind: Kind
+    key: str = Field(description="Where this manifest lies, relative to the store's root.")
+    content_digest: str = Field(
+        description="SHA-256 over the sorted digests of the rows (of a model: of its files): the same whatever"
+        " order, sharding, attempt or backend."
+    )
+    rows: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    shards: tuple[Shard, ...]
+    parents: tuple[Parent, ...] = ()
+    producer: Producer
+    sources: tuple[Source, ...] = ()
+    suites: tuple[str, ...] = Field(
+        default=(), description="Content digests of the suites that this was decontaminated against."
+    )
+    model: ModelFacts | None = None
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Manifest:
+        """The manifest whose copy a KFP artifact holds."""
+        return cls.read(Path(path).read_bytes(), str(path))
+
+    def as_parent(self, role: str) -> Parent:
+        """This artifact as something that another was made from."""
+        return Parent(role=role, digest=self.digest, content_digest=self.content_digest)
+
+    def reference(self) -> str:
+        """A string that names this manifest by place and digest; ``resolve_reference`` reads it back."""
+        return encode({"key": self.key, "digest": self.digest, "content_digest": self.content_digest})
+
+
+def resolve_reference(store: Store, reference: str) -> Manifest:
+    """The manifest that a reference names, checked against its digest.
+
+    Raises InvalidInput when the text is no reference, or the manifest is gone or changed.
+    """
+    try:
+        named = json.loads(reference)
+        key, digest = str(named["key"]), str(named["digest"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise InvalidInput(
+            f"{reference[:80]!r} does not name a manifest; pass what `Manifest.reference` returns"
+        ) from error
+    manifest = Manifest.read(store.read_verified(key, digest), key)
+    return manifest

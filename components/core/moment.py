@@ -1,0 +1,25 @@
+"""The moment of a run: it enters a graph once, as a parameter, and only steps that are not cached see it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from components.core.errors import InvalidInput
+
+
+def parse_moment(text: str) -> datetime:
+    """An ISO 8601 moment with its offset, in UTC.
+
+    Raises InvalidInput for a placeholder that nobody filled in, and for a time without an offset.
+    """
+    if "{{" in text or "[[" in text or not text:
+        raise InvalidInput(
+            f"now is {text!r}: a placeholder that the backend did not fill in; give the time as ISO 8601"
+        )
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"now is {text!r}: {error}; give it as 2026-01-31T09:00:00+00:00") from error
+    if moment.tzinfo is None:
+        raise InvalidInput(f"now is {text!r}: it has no offset; add +00:00 if it is UTC")
+    return moment.astimezone(UTC)

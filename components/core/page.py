@@ -1,0 +1,37 @@
+"""The page of one step, for the consoles of KFP and Vertex: what its report says, for a person."""
+
+from __future__ import annotations
+
+from html import escape
+
+from components.core.report import Report
+
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem;max-width:60rem;color:#1b1f24}"
+    "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .9rem .25rem 0;text-align:left}"
+    "td.n{text-align:right;font-variant-numeric:tabular-nums}pre{white-space:pre-wrap;background:#f4f5f7;padding:.6rem}"
+)
+
+
+def step_page(report: Report) -> str:
+    """The report as one HTML page without scripts or addresses."""
+    rows = [("in", report.rows.in_), ("created", report.rows.created), ("merged", report.rows.merged)]
+    rows += [(f"out: {role}", count) for role, count in report.rows.out.items()]
+    rows += [(f"rejected: {reason}", count) for reason, count in report.rows.rejected.items()]
+    figures = [(name, f"{figure.value:g} {figure.unit}") for name, figure in report.figures.items()]
+    examples = "".join(
+        f"<h3>{escape(example.title)}</h3><pre>{escape(example.before)}</pre><pre>{escape(example.after)}</pre>"
+        for example in report.examples
+    )
+    error = f"<p><strong>{escape(report.error.message)}</strong></p>" if report.error else ""
+    return (
+        f"<!doctype html><meta charset=utf-8><title>{escape(report.step)}</title><style>{_STYLE}</style>"
+        f"<h1>{escape(report.step)}</h1>{error}<h2>Rows</h2>{_table(rows)}<h2>Figures</h2>{_table(figures)}"
+        f"<p>{report.cost.wall_seconds:g} s, {report.cost.cpu_seconds:g} s of CPU,"
+        f" {report.cost.peak_memory_bytes / 1e6:.0f} MB at most.</p>{examples}"
+    )
+
+
+def _table(rows: list[tuple[str, int]] | list[tuple[str, str]]) -> str:
+    cells = "".join(f"<tr><th>{escape(name)}</th><td class=n>{escape(str(value))}</td></tr>" for name, value in rows)
+    return f"<table>{cells}</table>"

@@ -1,0 +1,74 @@
+"""``Run``: what a run did, the same document whatever backend it ran on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from components.core.contract import Contract
+from components.core.manifest import Part
+from components.core.report import Cost, Output
+
+
+class State(StrEnum):
+    """The state of a run or of one of its steps."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing will change any more."""
+        return self not in (State.PENDING, State.RUNNING)
+
+
+class StepRun(Part):
+    """One step of a run."""
+
+    name: str
+    title: str = ""
+    after: tuple[str, ...] = Field(default=(), description="Steps that this one waits for.")
+    state: State = State.PENDING
+    cached: bool = False
+    attempts: int = 0
+    started: str = ""
+    seconds: float = 0
+    rows_in: int | None = None
+    rows_out: int | None = None
+    rejected: int | None = None
+    report: str = Field(default="", description="Key of its report in the store.")
+    outputs: dict[str, Output] = {}
+    exit_code: int = 0
+    error: str = ""
+    key: dict[str, str] = Field(default={}, description="What decides whether it is a cache hit, by name.")
+
+
+class Run(Contract):
+    """A run: what it was asked to do, how far it is, what came of it."""
+
+    run: str
+    graph: str
+    backend: str
+    recipe: str
+    recipe_digest: str
+    environment: str
+    environment_digest: str
+    spec: str = Field(description="SHA-256 of the compiled graph.")
+    code: dict[str, str] = Field(default={}, description="Code digest by stage.")
+    now: str
+    attempt: int = 1
+    asked_by: str = Field(default="", description="Name of the run request that started it.")
+    state: State = State.PENDING
+    started: str = ""
+    ended: str = ""
+    exit_code: int = 0
+    error: str = ""
+    steps: tuple[StepRun, ...] = ()
+    decisions: tuple[str, ...] = ()
+    requests: tuple[str, ...] = Field(default=(), description="Names of the run requests that it made.")
+    cost: Cost = Cost()

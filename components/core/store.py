@@ -1,0 +1,169 @@
+"""Where the bytes lie: a folder, ``gs://…`` or ``s3://…``, all through fsspec.
+
+Every object appears whole or not at all and is never changed: a local file is written beside its place and
+renamed, an object store's upload is atomic by itself. A key is a path relative to the store's root, so a store can be
+copied elsewhere and stays valid.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from components.core.errors import Failed, InvalidInput
+
+_REMEDY = {
+    errno.ENOSPC: "free some space or point `store` in the environment file elsewhere",
+    errno.EDQUOT: "raise the quota or point `store` in the environment file elsewhere",
+    errno.EROFS: "the file system is read-only: mount it writable or point `store` elsewhere",
+    errno.EACCES: "give this user the right to write there or point `store` elsewhere",
+}
+CHUNK = 8 * 1024 * 1024
+
+
+class Store:
+    """Objects by key under one root address."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        try:
+            self._fs, root = fsspec.core.url_to_fs(self.uri)
+        except (ImportError, ValueError) as error:
+            raise InvalidInput(f"store {uri}: {error}; use a folder, gs://… or s3://…") from error
+        self._root = root.rstrip("/")
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    def read(self, key: str) -> bytes:
+        """The whole object. Raises InvalidInput when there is none."""
+        with self._explained("read", key):
+            data: bytes = self._fs.cat_file(self._path(key))
+            return data
+
+    def exists(self, key: str) -> bool:
+        """Whether an object has been written under ``key``."""
+        with self._explained("look up", key):
+            return bool(self._fs.exists(self._path(key)))
+
+    def list(self, prefix: str) -> list[str]:
+        """The keys of all objects below ``prefix``, sorted; none when there is nothing."""
+        with self._explained("list", prefix):
+            found = self._fs.find(self._path(prefix))
+        start = len(self._root) + 1
+        return sorted(path[start:] for path in found if not path.endswith(".part"))
+
+    def write(self, key: str, data: bytes) -> None:
+        """Writes an object whole; a reader sees all of it or none."""
+        with self._explained("write", key):
+            if self._local:
+                with self._beside(key) as part:
+                    part.write_bytes(data)
+            else:
+                self._fs.pipe_file(self._path(key), data)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Writes an object unless there is one already; says whether it did. Only one of many callers wins."""
+        with self._explained("create", key):
+            try:
+                if self._local:
+                    self._create_local(key, data)
+                else:
+                    self._fs.pipe_file(self._path(key), data, mode="create")
+            except FileExistsError:
+                return False
+            return True
+
+    def upload(self, source: Path, key: str) -> str:
+        """Copies a local file into the store, streaming, and returns its SHA-256."""
+        with self._explained("write", key):
+            digest = _file_digest(source)
+            if self._local:
+                with self._beside(key) as part:
+                    shutil.copyfile(source, part)
+            else:
+                self._fs.put_file(str(source), self._path(key))
+            return digest
+
+    def download(self, key: str, target: Path, sha256: str) -> None:
+        """Copies an object to a local file and checks its SHA-256.
+
+        Raises InvalidInput when the bytes are not those that the digest names.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with self._explained("read", key):
+            self._fs.get_file(self._path(key), str(target))
+        self.verify(key, _file_digest(target), sha256)
+
+    def read_verified(self, key: str, sha256: str) -> bytes:
+        """The whole object, checked against its digest."""
+        data = self.read(key)
+        self.verify(key, hashlib.sha256(data).hexdigest(), sha256)
+        return data
+
+    def verify(self, key: str, found: str, expected: str) -> None:
+        """Raises InvalidInput when an object is not the one that its manifest names."""
+        if found != expected:
+            raise InvalidInput(
+                f"store {self.uri}: {key} was changed after it was written (SHA-256 {found[:12]}…, its manifest"
+                f" says {expected[:12]}…); run the step that made it again with --from"
+            )
+
+    def _path(self, key: str) -> str:
+        parts = PurePosixPath(key).parts
+        if not parts or key.startswith("/") or ".." in parts:
+            raise InvalidInput(f"store {self.uri}: {key!r} leaves the store; a key is a path below its root")
+        return f"{self._root}/{key}"
+
+    @contextmanager
+    def _beside(self, key: str) -> Iterator[Path]:
+        """A file to write beside its place; it takes its place, durably, when the block ends well."""
+        path = Path(self._path(key))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            yield part
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _create_local(self, key: str, data: bytes) -> None:
+        path = Path(self._path(key))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            part.write_bytes(data)
+            os.link(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _explained(self, verb: str, key: str) -> Iterator[None]:
+        """Turns what a file system raises into a sentence."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise InvalidInput(
+                f"store {self.uri}: there is no {key}; it was removed or never finished:"
+                " run the step that makes it again"
+            ) from error
+        except FileExistsError:
+            raise
+        except OSError as error:
+            remedy = _REMEDY.get(error.errno or 0, "look at the cause and run again; nothing half-written is ever read")
+            reason = error.strerror or str(error)
+            raise Failed(f"store {self.uri}: cannot {verb} {key}: {reason}; {remedy}") from error
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
