@@ -126,5 +126,4 @@ def resolve_reference(store: Store, reference: str) -> Manifest:
         raise InvalidInput(
             f"{reference[:80]!r} does not name a manifest; pass what `Manifest.reference` returns"
         ) from error
-    manifest = Manifest.read(store.read_verified(key, digest), key)
-    return manifest
+    return Manifest.read(store.read_verified(key, digest), key)
