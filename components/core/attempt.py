@@ -35,7 +35,17 @@ class Files:
     """The files of a model in the store, as ``Attempt.upload`` left them."""
 
     shards: tuple[Shard, ...]
-    content_digest: str
+
+    @property
+    def content_digest(self) -> str:
+        """The digest of all files by name, wherever they lie."""
+        named = ([file_name(shard), shard.sha256] for shard in self.shards)
+        return digest_of_sorted(bytes.fromhex(sha256(canonical_json(pair))) for pair in named)
+
+
+def file_name(shard: Shard) -> str:
+    """The name of a model's file inside its folder; its key is ``<step>/<attempt>/<role>/<name>``."""
+    return shard.uri.split("/", 3)[3]
 
 
 @dataclass
@@ -109,15 +119,12 @@ class Attempt:
                 name = path.relative_to(folder).as_posix()
                 key = f"{self.folder}/{role}/{name}"
                 shards.append(Shard(uri=key, sha256=self.store.upload(path, key), rows=0, bytes=path.stat().st_size))
-        digests = [
-            bytes.fromhex(sha256(canonical_json([shard.uri.split("/", 3)[3], shard.sha256]))) for shard in shards
-        ]
-        return Files(tuple(shards), digest_of_sorted(digests))
+        return Files(tuple(shards))
 
     def download(self, manifest: Manifest, folder: Path) -> Path:
         """Copies a model's files into a local folder, each checked against its digest."""
         for shard in manifest.shards:
-            self.store.download(shard.uri, folder / shard.uri.split("/", 3)[3], shard.sha256)
+            self.store.download(shard.uri, folder / file_name(shard), shard.sha256)
         return folder
 
     def reject(self, row: Row, reason: str, detail: str = "") -> None:

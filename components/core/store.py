@@ -81,6 +81,13 @@ class Store:
                 return False
             return True
 
+    def remove(self, prefix: str) -> None:
+        """Removes all objects below ``prefix``; none is no error. Only for what nothing committed names."""
+        with self._explained("remove", prefix):
+            path = self._path(prefix)
+            if self._fs.exists(path):
+                self._fs.rm(path, recursive=True)
+
     def upload(self, source: Path, key: str) -> str:
         """Copies a local file into the store, streaming, and returns its SHA-256."""
         with self._explained("write", key):
