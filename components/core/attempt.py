@@ -7,6 +7,7 @@ manifest, or a whole one.
 
 from __future__ import annotations
 
+import hashlib
 import resource
 import sys
 import time
@@ -57,6 +58,22 @@ class Draft:
     sources: tuple[Source, ...] = ()
     suites: tuple[str, ...] = ()
     model: ModelFacts | None = None
+    extra: tuple[Shard, ...] = ()
+    """Objects beside the rows that belong to the output, such as the heads of suites; readers of rows skip them."""
+
+    @property
+    def content_digest(self) -> str:
+        """The digest of the rows or files, and of what stands beside them."""
+        digest = self.content.content_digest
+        if not self.extra:
+            return digest
+        beside = (sha256(canonical_json([file_name(shard), shard.sha256])) for shard in self.extra)
+        return digest_of_sorted(bytes.fromhex(part) for part in (digest, *beside))
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """All objects of the output."""
+        return (*self.content.shards, *self.extra)
 
 
 @dataclass(frozen=True)
@@ -126,6 +143,12 @@ class Attempt:
         for shard in manifest.shards:
             self.store.download(shard.uri, folder / file_name(shard), shard.sha256)
         return folder
+
+    def attach(self, role: str, name: str, data: bytes) -> Shard:
+        """Writes an object beside the rows of the output ``role``, for ``Draft.extra``."""
+        key = f"{self.folder}/{role}/{name}"
+        self.store.write(key, data)
+        return Shard(uri=key, sha256=hashlib.sha256(data).hexdigest(), rows=0, bytes=len(data))
 
     def reject(self, row: Row, reason: str, detail: str = "") -> None:
         """Leaves a row out, keeping it and the reason for a person to look at."""
@@ -211,10 +234,10 @@ class Attempt:
         return Manifest(
             kind=draft.kind,
             key=f"{self.folder}/{role}/manifest.json",
-            content_digest=draft.content.content_digest,
-            rows=sum(shard.rows for shard in draft.content.shards),
-            bytes=sum(shard.bytes for shard in draft.content.shards),
-            shards=tuple(draft.content.shards),
+            content_digest=draft.content_digest,
+            rows=sum(shard.rows for shard in draft.shards),
+            bytes=sum(shard.bytes for shard in draft.shards),
+            shards=draft.shards,
             parents=tuple(parents),
             producer=producer,
             sources=draft.sources,

@@ -51,6 +51,7 @@ SCHEMAS: dict[Kind, pa.Schema] = {
             ("messages", _MESSAGES),  # the prompt
             ("reference", pa.string()),
             ("choices", pa.list_(pa.string())),  # empty for generated answers
+            ("text", pa.string()),  # the question without the prompt around it, which training texts must not hold
         ]
     ),
     Kind.ANSWERS: pa.schema(

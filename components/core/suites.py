@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -9,7 +11,12 @@ from pydantic import Field
 
 from components.core.canonical import canonical_json, digest_of_sorted, sha256
 from components.core.contract import Contract
-from components.core.manifest import Part
+from components.core.errors import InvalidInput
+from components.core.manifest import Manifest, Part
+from components.core.store import Store
+
+HEADS = "suites.json"
+"""The object of a `suites` artifact that holds the heads; the questions are its rows."""
 
 
 class Scorer(StrEnum):
@@ -58,3 +65,21 @@ def question_digest(messages: list[dict[str, str]], reference: str, choices: lis
 def suite_digest(questions: list[str]) -> str:
     """The content digest of a suite, from the digests of its questions."""
     return digest_of_sorted(bytes.fromhex(question) for question in questions)
+
+
+def write_heads(heads: Iterable[Suite]) -> bytes:
+    """The heads of suites, sorted by id, as the bytes of the object ``suites.json``."""
+    documents = [json.loads(head.to_bytes()) for head in sorted(heads, key=lambda head: head.id)]
+    return canonical_json(documents).encode()
+
+
+def read_heads(store: Store, manifest: Manifest) -> tuple[Suite, ...]:
+    """The heads of the suites of a `suites` artifact, sorted by id.
+
+    Raises InvalidInput when the artifact holds none, or one that this code cannot read.
+    """
+    shard = next((shard for shard in manifest.shards if shard.uri.endswith(f"/{HEADS}")), None)
+    if shard is None:
+        raise InvalidInput(f"{manifest.key}: holds no suites ({HEADS} is missing); pass the output of the step suites")
+    documents = json.loads(store.read_verified(shard.uri, shard.sha256))
+    return tuple(Suite.read(canonical_json(document), shard.uri) for document in documents)
