@@ -1,0 +1,318 @@
+"""The process that works on one run on this machine: ``python -m pipelines.backends.local_worker runs/RUN``.
+
+It has a session of its own, so that ending its group ends every step. All that it knows it writes into ``run.json``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from components.core.errors import ExitCode, InvalidInput, SluiceError
+from components.core.report import Cost, Report
+from components.core.run import Run, State, StepRun
+from components.core.store import Store
+from pipelines.backends.secrets import secret_variable
+from pipelines.environment import LocalEnvironment, environment_from
+from pipelines.recipe import RecipeBase, recipe_from
+from pipelines.resources import bytes_of, seconds_of
+from pipelines.runs import Launch, RunFolder
+
+GRAPHS = "graphs"
+"""Where the store keeps pinned graphs, by digest."""
+
+
+class Cancelled(BaseException):
+    """Somebody asked the run to end."""
+
+
+@dataclass
+class Recorder:
+    """Keeps ``run.json`` up to date with what the runner sees."""
+
+    folder: RunFolder
+    store: Store
+    run: Run
+    requests: list[str] = field(default_factory=list)
+
+    def change(self, **changes: Any) -> None:
+        """Records something about the run."""
+        self.run = self.run.model_copy(update=changes)
+        self.folder.write(self.run)
+
+    def change_step(self, name: str, **changes: Any) -> None:
+        """Records something about one step."""
+        steps = tuple(step.model_copy(update=changes) if step.name == name else step for step in self.run.steps)
+        self.change(steps=steps)
+
+    def started(self, task: Any) -> None:
+        """A step has begun."""
+        self.change_step(task.name, state=State.RUNNING, started=_now())
+
+    def finished(self, task: Any) -> None:
+        """A step has ended, well or not."""
+        report_key, error, code = self._account(task)
+        report = self._report(report_key)
+        rows = report.rows if report else None
+        self.change_step(
+            task.name,
+            state=State.DONE if task.succeeded else State.FAILED,
+            cached=task.cached,
+            attempts=task.attempts,
+            seconds=round(task.seconds, 3),
+            rows_in=rows.in_ + rows.created if rows else None,
+            rows_out=sum(rows.out.values()) if rows else None,
+            rejected=sum(rows.rejected.values()) if rows else None,
+            report=report_key,
+            outputs=report.outputs if report else {},
+            key=task.key,
+            error=error,
+            exit_code=code,
+        )
+        if report and not task.cached:
+            spent = self.run.cost
+            self.change(
+                cost=Cost(
+                    wall_seconds=round(spent.wall_seconds + report.cost.wall_seconds, 3),
+                    cpu_seconds=round(spent.cpu_seconds + report.cost.cpu_seconds, 3),
+                    peak_memory_bytes=max(spent.peak_memory_bytes, report.cost.peak_memory_bytes),
+                )
+            )
+        if task.succeeded and task.name == "request":
+            self.requests.append(str(task.outputs["Output"]))
+
+    def may_hit(self, _task: Any, outputs: dict[str, Any]) -> bool:
+        """Whether a step's earlier outputs are all still in the store."""
+        for artifact in outputs.values():
+            metadata = getattr(artifact, "metadata", {})
+            for name in ("manifest", "report"):
+                if name in metadata and not self.store.exists(metadata[name]):
+                    return False
+        return True
+
+    def _account(self, task: Any) -> tuple[str, str, int]:
+        """Where the step's report is, and what it said about its failure."""
+        if task.succeeded:
+            page = task.outputs.get("page")
+            return (str(page.metadata.get("report", "")) if page else ""), "", 0
+        last = last_line(self.folder.log(task.name))
+        if task.ended_by:
+            return "", f"{task.title}: ended because it was {task.ended_by}", int(ExitCode.FAILED)
+        if last:
+            return last["report"], last["message"], last["exit_code"]
+        return "", f"{task.title}: the process ended without a word (killed?); `sluice logs` has what it printed", 4
+
+    def _report(self, key: str) -> Report | None:
+        if not key or not self.store.exists(key):
+            return None
+        return Report.read(self.store.read(key), key)
+
+
+def last_line(log: Path) -> dict[str, Any] | None:
+    """The JSON line by which a step takes its leave; None where it did not come to that."""
+    if not log.exists():
+        return None
+    for line in reversed(log.read_text(errors="replace").splitlines()):
+        if line.startswith("{"):
+            with contextlib.suppress(json.JSONDecodeError):
+                found: dict[str, Any] = json.loads(line)
+                if {"message", "report", "exit_code"} <= found.keys():
+                    return found
+    return None
+
+
+def work(folder: RunFolder) -> int:
+    """Works on a run until its end and returns its exit code, which ``run.json`` holds too."""
+    launch = folder.launch()
+    recipe, environment = recipe_from(launch.recipe), environment_from(launch.environment)
+    if not isinstance(environment, LocalEnvironment):
+        raise InvalidInput(f"environment {environment.name}: not a local one; submit to it instead")
+    recorder = Recorder(folder, Store(environment.store), _new_run(launch, recipe, environment))
+    recorder.change(state=State.RUNNING, started=_now())
+    try:
+        _prepare_process(environment)
+        succeeded = _run(recorder, launch, recipe, environment)
+        _end(recorder, State.DONE if succeeded else State.FAILED)
+    except Cancelled:
+        _end(recorder, State.CANCELLED, "cancelled; run it again and what is done is reused")
+    except SluiceError as error:
+        _end(recorder, State.FAILED, str(error), int(error.exit_code))
+    except Exception as error:
+        _end(recorder, State.FAILED, f"{type(error).__name__}: {error}; see worker.log", int(ExitCode.FAILED))
+        raise
+    finally:
+        _write_page(folder)
+    return recorder.run.exit_code
+
+
+def _run(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: LocalEnvironment) -> bool:
+    from pipelines.backends.kfp_local import Limits, Watch, run_graph
+    from pipelines.compile import load_spec
+
+    text = _graph(recorder, launch, recipe, environment)
+    spec = load_spec(text)
+    arguments = {
+        name: launch.now if name == "now" else launch.arguments[name]
+        for name in spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    }
+    recorder.change(steps=step_runs(spec))
+
+    def limits(title: str) -> Limits:
+        wanted = recipe.resources(_section(recipe, title))
+        return Limits(
+            bytes_of(wanted.memory) if wanted.memory else None,
+            seconds_of(wanted.timeout) if wanted.timeout else None,
+        )
+
+    def may_hit(task: Any, outputs: dict[str, Any]) -> bool:
+        chosen = launch.use_cache and task.name != launch.start_from
+        return chosen and recorder.may_hit(task, outputs)
+
+    watch = Watch(recorder.started, recorder.finished, recorder.folder.log, limits, may_hit)
+    return run_graph(text, arguments, root=Path(environment.state).absolute() / "kfp", watch=watch)
+
+
+def _graph(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: LocalEnvironment) -> str:
+    """The graph to run: pinned in the store where a request names it, compiled and pinned otherwise."""
+    from pipelines.code_digest import code_digests
+    from pipelines.compile import compile_graphs
+
+    if launch.spec:
+        key = f"{GRAPHS}/{launch.spec}.yaml"
+        text = recorder.store.read_verified(key, launch.spec).decode()
+        recorder.change(spec=launch.spec)
+    else:
+        compiled = compile_graphs(recipe, environment)
+        for graph in compiled.values():
+            recorder.store.create(f"{GRAPHS}/{graph.digest}.yaml", graph.text.encode())
+        text = compiled[launch.graph].text
+        recorder.change(spec=compiled[launch.graph].digest)
+    recorder.change(code=code_digests())
+    recorder.folder.graph.write_text(text)
+    return text
+
+
+def step_runs(spec: dict[str, Any]) -> tuple[StepRun, ...]:
+    """The steps of a compiled graph in an order in which they can run, none of them begun."""
+    from pipelines.lint import tasks
+
+    found = {task.name: task for task in tasks(spec)}
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in found and name not in order:
+            for before in found[name].spec.get("dependentTasks", ()):
+                visit(before)
+            order.append(name)
+
+    for name in found:
+        visit(name)
+    return tuple(
+        StepRun(
+            name=name,
+            title=found[name].spec.get("taskInfo", {}).get("name", name),
+            after=tuple(before for before in found[name].spec.get("dependentTasks", ()) if before in found),
+        )
+        for name in order
+    )
+
+
+def _section(recipe: RecipeBase, title: str) -> str:
+    """The section of the recipe behind a task's title."""
+    stages = {stage.name for stage in recipe.train}
+    hyphenated = title.lower().replace(" ", "-")
+    return hyphenated if hyphenated in stages else title.lower().replace(" ", "_")
+
+
+def _new_run(launch: Launch, recipe: RecipeBase, environment: LocalEnvironment) -> Run:
+    return Run(
+        run=launch.run,
+        graph=launch.graph,
+        backend="local",
+        recipe=recipe.name,
+        recipe_digest=recipe.digest,
+        environment=environment.name,
+        environment_digest=environment.digest,
+        spec=launch.spec,
+        now=launch.now,
+        attempt=launch.attempt,
+        asked_by=launch.asked_by,
+    )
+
+
+def _prepare_process(environment: LocalEnvironment) -> None:
+    """Secrets for the steps; and threads that do not spin while they wait, which on shared cores costs ten times."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    for name, reference in environment.secrets.items():
+        value = os.environ.get(reference.removeprefix("env://"))
+        if value:
+            os.environ[secret_variable(name)] = value
+
+
+def _end(recorder: Recorder, state: State, error: str = "", code: int = 0) -> None:
+    """Records how the run ended; what had not begun is skipped."""
+    final = {State.RUNNING: State.CANCELLED if state is State.CANCELLED else State.FAILED, State.PENDING: State.SKIPPED}
+    steps = tuple(step.model_copy(update={"state": final.get(step.state, step.state)}) for step in recorder.run.steps)
+    broken = next((step for step in steps if step.state is State.FAILED), None)
+    if state is State.FAILED and broken:
+        error, code = error or f"{broken.name}: {broken.error}", code or broken.exit_code
+    if state is not State.DONE:
+        code = code or int(ExitCode.FAILED)
+    recorder.change(
+        state=state, ended=_now(), error=error, exit_code=code, steps=steps, requests=tuple(recorder.requests)
+    )
+
+
+def _write_page(folder: RunFolder) -> None:
+    from pipelines.page.load import write_page
+
+    write_page(folder)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _cancel(_signal: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    raise Cancelled
+
+
+def main() -> int:
+    """Works on the run whose folder is the first argument."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _cancel)
+    folder = RunFolder(Path(sys.argv[1]).resolve())
+    folder.claim(os.getpid())
+    try:
+        return work(folder)
+    finally:
+        _end_children()
+
+
+def _end_children() -> None:
+    """Ends what a cancelled step left; the group is ours alone."""
+    import psutil
+
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.terminate()
+    _, alive = psutil.wait_procs(children, timeout=3)
+    for child in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""``sluice``: the command line. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from components.core.errors import ExitCode, SluiceError
+from pipelines.commands.look import compare, logs, report, runs, status, why
+from pipelines.commands.make import init, new
+from pipelines.commands.work import cancel, compile_, demo, lint, run
+
+EXIT_CODES = "Exit codes: 0 done, 2 invalid input, 3 held or refused, 4 failed, 5 conflict."
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def sluice() -> None:
+    """Text goes in; only what passes every gate reaches production.
+
+    \b
+    Start with:  sluice init my-project    or look at the whole loop:  make demo
+    """
+
+
+for command in (init, lint, compile_, run, runs, status, logs, cancel, report, compare, why, new, demo):
+    sluice.add_command(command)
+
+
+def main() -> Any:
+    """Runs a command; an error that is meant for a person is printed as sentences, with its exit code."""
+    try:
+        code = sluice.main(standalone_mode=False)
+    except SluiceError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(int(error.exit_code))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(int(ExitCode.INVALID_INPUT))
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

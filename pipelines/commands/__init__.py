@@ -1,0 +1,1 @@
+"""The commands of ``sluice``, by what a person wants: to work, to look, to make something new."""

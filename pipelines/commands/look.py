@@ -1,0 +1,127 @@
+"""Commands that look at runs and change nothing."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from pipelines.commands import options
+
+
+@click.command(epilog="Example:  sluice runs --json")
+@options.env
+@options.as_json
+def runs(env: str, as_json: bool) -> None:
+    """Lists the runs, the newest first."""
+    found = [run for folder in options.local_runs(env) if (run := folder.read())]
+    if as_json:
+        click.echo(json.dumps([run.model_dump(mode="json", exclude={"steps"}) for run in found]))
+        return
+    for run in found:
+        click.echo(
+            f"{run.run:<44} {run.state:<10} {run.started[:19]}  {run.error.splitlines()[0] if run.error else ''}"
+        )
+    if not found:
+        click.echo("no runs yet; start one with `sluice run RECIPE`")
+
+
+@click.command(epilog="Example:  sluice status latest")
+@click.argument("run")
+@options.env
+@options.as_json
+def status(run: str, env: str, as_json: bool) -> int:
+    """Shows how far a run is; its exit code is the run's."""
+    from components.core.errors import InvalidInput
+    from pipelines.progress import step_line
+
+    folder = options.local_runs(env).find(run)
+    found = folder.read()
+    if found is None:
+        raise InvalidInput(f"run {folder.run}: has not begun; look again in a moment")
+    if as_json:
+        click.echo(found.to_bytes().decode())
+        return found.exit_code
+    click.echo(f"{found.run}  {found.state}")
+    for step in found.steps:
+        click.echo(step_line(step))
+    if found.error:
+        click.echo(found.error)
+    return found.exit_code
+
+
+@click.command(epilog="Example:  sluice logs latest finetune")
+@click.argument("run")
+@click.argument("step")
+@options.env
+def logs(run: str, step: str, env: str) -> None:
+    """Prints what a step of a run printed."""
+    from pipelines.examine import step_of
+
+    folder = options.local_runs(env).find(run)
+    record = step_of(folder, step)
+    if record.cached:
+        click.echo(f"{step}: answered from the cache; it printed nothing in this run", err=True)
+    elif folder.log(step).exists():
+        click.echo(folder.log(step).read_text(errors="replace"), nl=False)
+    else:
+        click.echo(f"{step}: {record.state}; it has printed nothing", err=True)
+
+
+@click.command(epilog="Example:  sluice report latest --rejects curate")
+@click.argument("run", default="latest")
+@click.option("--rejects", "step", default="", metavar="STEP", help="The rows that a step left out, and why.")
+@options.env
+@options.as_json
+def report(run: str, step: str, env: str, as_json: bool) -> None:
+    """Prints where a run's page is, or looks at the rows that a step left out."""
+    from components.core.store import Store
+    from pipelines.examine import rejects
+
+    environment = options.local_environment(env)
+    folder = options.local_runs(env).find(run)
+    if not step:
+        click.echo(folder.page)
+        return
+    for row in rejects(folder, step, Store(environment.store)):
+        if as_json:
+            click.echo(json.dumps(row, ensure_ascii=False))
+        else:
+            detail = f"  ({row['detail']})" if row["detail"] else ""
+            click.echo(f"{row['reason']:<20} {row['id']}{detail}\n    {row['row'][:200]}")
+
+
+@click.command(epilog="Example:  sluice compare lifecycle-helpdesk-3f latest")
+@click.argument("first")
+@click.argument("second")
+@options.env
+@options.as_json
+def compare(first: str, second: str, env: str, as_json: bool) -> None:
+    """Puts two runs side by side: settings, data and scores that differ."""
+    from components.core.store import Store
+    from pipelines.examine import differences
+
+    environment, kept = options.local_environment(env), options.local_runs(env)
+    found = differences(kept, kept.find(first), kept.find(second), Store(environment.store))
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    for part, rows in found.items():
+        click.echo(f"{part}:" if rows else f"{part}: the same")
+        width = max((len(name) for name in rows), default=0)
+        for name, (left, right) in rows.items():
+            click.echo(f"  {name:<{width}}  {left}  |  {right}")
+
+
+@click.command(epilog="Example:  sluice why latest tokenise")
+@click.argument("run")
+@click.argument("step")
+@options.env
+@options.as_json
+def why(run: str, step: str, env: str, as_json: bool) -> None:
+    """Says why a step ran and was not answered from the cache: which input, setting or code changed."""
+    from pipelines.examine import why_it_ran
+
+    kept = options.local_runs(env)
+    lines = why_it_ran(kept, kept.find(run), step)
+    click.echo(json.dumps(lines, ensure_ascii=False) if as_json else "\n".join(lines))

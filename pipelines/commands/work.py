@@ -1,0 +1,114 @@
+"""Commands that do something: check, compile, run, cancel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipelines.commands import options
+
+
+@click.command(epilog="Example:  sluice lint recipe.yaml --env vertex")
+@options.recipe_path
+@options.env
+@options.assignments
+def lint(recipe: Path, env: str, assignments: tuple[str, ...]) -> None:
+    """Checks a recipe for an environment, and says all that is wrong with it."""
+    from pipelines.compile import compile_graphs
+    from pipelines.environment import load_environment
+    from pipelines.recipe import load_recipe
+
+    loaded, environment = load_recipe(recipe, assignments), load_environment(env)
+    compile_graphs(loaded, environment)
+    click.echo(f"{recipe}: nothing to complain about for {environment.name} ({environment.backend})")
+
+
+@click.command("compile", epilog="Example:  sluice compile --all --env vertex --out build")
+@click.argument("recipe", type=click.Path(path_type=Path), required=False)
+@options.env
+@options.assignments
+@click.option("--out", type=click.Path(path_type=Path), default=Path("build"), show_default=True, help="Folder.")
+@click.option("--all", "every", is_flag=True, help="Every recipe that is shipped.")
+@click.option("--components", "alone", is_flag=True, help="Also each component alone, for other people's pipelines.")
+def compile_(recipe: Path | None, env: str, assignments: tuple[str, ...], out: Path, every: bool, alone: bool) -> None:
+    """Compiles the graphs of a recipe for an environment; equal inputs give equal bytes."""
+    from components.core.errors import InvalidInput
+    from pipelines.compile import compile_components, compile_graphs
+    from pipelines.environment import load_environment
+    from pipelines.recipe import load_recipe, shipped
+
+    environment = load_environment(env)
+    recipes = [*([recipe] if recipe else []), *(shipped() if every else [])]
+    if not recipes:
+        raise InvalidInput("compile: name a recipe, or --all for those that are shipped")
+    for path in recipes:
+        loaded = load_recipe(path, assignments)
+        for compiled in compile_graphs(loaded, environment).values():
+            _write(out / loaded.name / compiled.file_name, compiled.text)
+    if alone:
+        for name, text in compile_components(environment):
+            _write(out / "components" / environment.backend / name, text)
+
+
+@click.command(epilog="Example:  sluice run recipe.yaml --set train.0.finetune.learning_rate=3e-4")
+@options.recipe_path
+@options.env
+@options.assignments
+@click.option("--from", "start_from", default="", metavar="STEP", help="Does this step, and what follows, again.")
+@click.option("--no-cache", is_flag=True, help="Does every step again.")
+@click.option("--follow/--no-follow", default=True, help="Also follow the runs that this one asks for.")
+@click.option("--now", default="", metavar="TIME", help="The run's moment, ISO 8601 (default: now).")
+@options.as_json
+def run(
+    recipe: Path,
+    env: str,
+    assignments: tuple[str, ...],
+    start_from: str,
+    no_cache: bool,
+    follow: bool,
+    now: str,
+    as_json: bool,
+) -> int:
+    """Runs a recipe's lifecycle, and the release that it asks for. What is done already is not done again."""
+    from components.core.moment import parse_moment
+    from pipelines import catalogue
+    from pipelines.backends.local_run import Ask
+    from pipelines.follow import run_and_follow
+    from pipelines.recipe import load_recipe
+
+    loaded = load_recipe(recipe, assignments)
+    environment = options.local_environment(env)
+    if start_from and start_from not in {stage.name for stage in loaded.train}:
+        catalogue.step(start_from)
+    if now:
+        parse_moment(now)
+    ask = Ask("lifecycle", loaded, environment, now=now, start_from=start_from, use_cache=not no_cache)
+    return run_and_follow(ask, follow_requests=follow, as_json=as_json)
+
+
+@click.command(epilog="Example:  sluice cancel latest")
+@click.argument("run")
+@options.env
+def cancel(run: str, env: str) -> int:
+    """Ends a run and all its processes; what is done stays done."""
+    from pipelines.backends.local_run import cancel as end
+
+    ended = end(options.local_runs(env).find(run))
+    click.echo(f"{ended.run}: {ended.state}; start it again and what is done is reused")
+    return 0
+
+
+@click.command(epilog="Example:  sluice demo")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path(".sluice/demo"), show_default=True)
+def demo(folder: Path) -> int:
+    """The whole loop on this machine: made-up helpdesk tickets become a fine-tuned, benchmarked model."""
+    from pipelines.demo.show import show
+
+    return show(folder)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    click.echo(path)

@@ -1,0 +1,130 @@
+"""Compiles graphs for one recipe and one environment; equal inputs give equal bytes.
+
+Imports kfp, and no library that a step works with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.core.canonical import sha256
+from components.core.errors import InvalidInput, Refused
+from pipelines import catalogue, lint
+from pipelines.code_digest import code_digests
+from pipelines.environment import Environment, LocalEnvironment
+from pipelines.placement import Placement
+from pipelines.recipe import RecipeBase
+
+GRAPHS = ("lifecycle", "release")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled graph."""
+
+    graph: str
+    backend: str
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the compiled text; a run request pins it."""
+        return sha256(self.text)
+
+    @property
+    def file_name(self) -> str:
+        """Where ``sluice compile`` puts it."""
+        return f"{self.graph}.{self.backend}.yaml"
+
+    def spec(self) -> dict[str, Any]:
+        """The pipeline's specification."""
+        return load_spec(self.text)
+
+
+def load_spec(text: str) -> dict[str, Any]:
+    """The first document of a compiled graph: the pipeline's specification."""
+    spec: dict[str, Any] = next(iter(yaml.load_all(text, Loader=yaml.CSafeLoader)))
+    return spec
+
+
+def compile_graphs(
+    recipe: RecipeBase, environment: Environment, code: dict[str, str] | None = None
+) -> dict[str, Compiled]:
+    """All graphs by name, the requested ones before those that ask for them.
+
+    Raises Refused with one line for each thing that the backend cannot do, or that breaks a rule of the design.
+    """
+    refusals = lint.resources(recipe, environment)
+    code = code or code_digests()
+    release = _compile("release", recipe, environment, code)
+    lifecycle = _compile("lifecycle", recipe, environment, code, release=release.digest)
+    compiled = {"lifecycle": lifecycle, "release": release}
+    for graph in compiled.values():
+        refusals += lint.graph(graph.text, environment)
+    if refusals:
+        raise Refused("\n".join(dict.fromkeys(refusals)))
+    return compiled
+
+
+def compile_components(environment: Environment) -> Iterator[tuple[str, str]]:
+    """Each component alone, as (file name, text), so that other people's pipelines can load it."""
+    from kfp import compiler
+
+    for name, step in catalogue.steps().items():
+        component = step.component()
+        spec = component.pipeline_spec
+        _resolve_images(spec, environment)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "component.yaml"
+            with _quiet():
+                compiler.Compiler().compile(component, str(path))
+            yield f"{name}.yaml", path.read_text()
+
+
+def _compile(
+    name: str, recipe: RecipeBase, environment: Environment, code: dict[str, str], **arguments: str
+) -> Compiled:
+    from kfp import compiler
+
+    from pipelines.lifecycle import lifecycle
+    from pipelines.release import release
+
+    build: Any = {"lifecycle": lifecycle, "release": release}[name]
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        graph = build(Placement(recipe, environment, code), **arguments)
+        _resolve_images(graph.pipeline_spec, environment)
+        path = Path(folder) / "graph.yaml"
+        compiler.Compiler().compile(graph, str(path))
+        return Compiled(name, environment.backend, path.read_text())
+
+
+def _resolve_images(spec: Any, environment: Environment) -> None:
+    """Replaces logical images by registry and digest; locally they stay, nothing is pulled there."""
+    if isinstance(environment, LocalEnvironment):
+        return
+    for executor in spec.deployment_spec["executors"].values():
+        if "container" not in executor:
+            continue
+        image = executor["container"]["image"]
+        if "@" in image:
+            continue
+        if image not in environment.images:
+            raise InvalidInput(f"environment {environment.name}: images: there is no {image}; add it, pinned by digest")
+        executor["container"]["image"] = environment.images[image]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """KFP prints and warns while it compiles; what matters is raised."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield

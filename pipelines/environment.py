@@ -1,0 +1,192 @@
+"""An environment: one YAML file that says where, never how."""
+
+from __future__ import annotations
+
+import json
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from components.core.canonical import canonical_json, sha256
+from components.core.errors import InvalidInput
+from pipelines import located_yaml
+from pipelines.credentials import refuse_credentials
+
+VERSION = 1
+SHIPPED = Path(__file__).parent / "environments"
+
+
+def _pinned(reference: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@sha256:[0-9a-f]{64}", reference):
+        raise ValueError(f"{reference!r} is not pinned; write registry/name@sha256:<64 digits>, a tag can move")
+    return reference
+
+
+def _secret(reference: str) -> str:
+    if not reference.startswith(("secret://", "env://")):
+        raise ValueError("a secret is named, never written; use secret://NAME, or env://VARIABLE on this machine")
+    return reference
+
+
+Image = Annotated[str, AfterValidator(_pinned)]
+SecretReference = Annotated[str, AfterValidator(_secret)]
+
+
+class EnvironmentBase(BaseModel):
+    """What every environment has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = Field(ge=1, le=VERSION, description="Version of the environment's format.")
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
+    store: str = Field(description="Where artifacts lie: a folder, gs://… or s3://….")
+    tracking: str = Field(default="", description="MLflow tracking address; empty for none.")
+    secrets: dict[str, SecretReference] = Field(
+        default={}, description="What a recipe's secret://NAME is here: secret://… or env://VARIABLE."
+    )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that the environment says."""
+        return sha256(canonical_json(self.model_dump(mode="json")))
+
+
+class LocalEnvironment(EnvironmentBase):
+    """This machine: `kfp.local`, no container, no network."""
+
+    backend: Literal["local"]
+    runs: str = Field(default="./runs", description="Folder of the runs' records and pages.")
+    state: str = Field(default="./.sluice", description="Folder of what KFP keeps between runs: the cache.")
+
+
+class Toleration(BaseModel):
+    """A taint of a node that a step puts up with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    operator: Literal["Equal", "Exists"] = "Exists"
+    value: str = ""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"
+
+
+class CloudEnvironment(EnvironmentBase):
+    """What Kubeflow and Vertex AI share."""
+
+    example: bool = Field(default=False, description="Made-up digests: compiles, and is only sent to loopback.")
+    images: dict[str, Image] = Field(description="Logical image to registry and digest.")
+
+    def address(self) -> str:
+        """Where a graph would be submitted."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _examples_stay_here(self) -> CloudEnvironment:
+        if self.example and not is_loopback(self.address()):
+            raise ValueError(
+                f"{self.address()} is not a loopback address, and an example's image digests are made up;"
+                " build images and name them, then remove `example`"
+            )
+        return self
+
+
+class KubeflowEnvironment(CloudEnvironment):
+    """A Kubeflow Pipelines 2.x server."""
+
+    backend: Literal["kubeflow"]
+    host: str = Field(description="Address of the KFP API.")
+    namespace: str = "kubeflow"
+    service_account: str = Field(description="Kubernetes service account of the steps.")
+    image_pull_secrets: tuple[str, ...] = ()
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[Toleration, ...] = ()
+    spot_node_selector: dict[str, str] = Field(default={}, description="Where steps go that may be taken away.")
+
+    def address(self) -> str:
+        """The KFP API."""
+        return self.host
+
+
+class VertexEnvironment(CloudEnvironment):
+    """Vertex AI Pipelines in one project and region."""
+
+    backend: Literal["vertex"]
+    project: str = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", description="Google Cloud project id.")
+    region: str = Field(pattern=r"^[a-z]+-[a-z]+\d+$", description="Such as europe-west4.")
+    service_account: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", description="Account that the steps run as.")
+    pipeline_root: str = Field(pattern=r"^gs://", description="Where Vertex keeps what passes between steps.")
+    api_endpoint: str = Field(default="", description="Another address of the API; empty for the region's own.")
+    network: str = ""
+    encryption_key: str = ""
+
+    def address(self) -> str:
+        """The Vertex AI API."""
+        return self.api_endpoint or f"https://{self.region}-aiplatform.googleapis.com"
+
+
+Environment = LocalEnvironment | KubeflowEnvironment | VertexEnvironment
+MODELS: dict[str, type[Environment]] = {
+    "local": LocalEnvironment,
+    "kubeflow": KubeflowEnvironment,
+    "vertex": VertexEnvironment,
+}
+_ADAPTER: TypeAdapter[Environment] = TypeAdapter(Annotated[Environment, Field(discriminator="backend")])
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address reaches this machine only."""
+    host = urlsplit(address if "//" in address else f"//{address}").hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_environment(name: str) -> Environment:
+    """The environment of that name: a path, a file in ``environments/`` here, or one that is shipped.
+
+    Raises InvalidInput with all that is wrong, a line each.
+    """
+    located = located_yaml.load(_find(name))
+    refuse_credentials(located)
+    backend = located.value.get("backend")
+    if backend not in MODELS:
+        raise InvalidInput(
+            f"{located.place(('backend',))}: backend: {backend!r} is none; "
+            + located_yaml.nearest(str(backend), MODELS)
+        )
+    return located_yaml.validate(MODELS[backend], located)
+
+
+def environment_from(document: dict[str, Any]) -> Environment:
+    """An environment as a run's folder keeps it."""
+    try:
+        return _ADAPTER.validate_python(document)
+    except ValidationError as error:
+        raise InvalidInput(f"the run's environment cannot be read: {error}; start a new run") from error
+
+
+def as_document(environment: Environment) -> dict[str, Any]:
+    """The environment as plain data that ``environment_from`` reads back."""
+    document: dict[str, Any] = json.loads(environment.model_dump_json())
+    return document
+
+
+def shipped() -> list[str]:
+    """The names of the environments that come with Sluice."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def _find(name: str) -> Path:
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        return Path(name)
+    for folder in (Path("environments"), SHIPPED):
+        if (folder / f"{name}.yaml").exists():
+            return folder / f"{name}.yaml"
+    raise InvalidInput(f"--env {name}: there is no such environment; " + located_yaml.nearest(name, shipped()))

@@ -1,0 +1,142 @@
+"""Looks into the records of runs: rejected rows, what differs between two runs, why a step ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from components.core.errors import InvalidInput
+from components.core.report import Report
+from components.core.run import Run, StepRun
+from components.core.store import Store
+from pipelines import catalogue
+from pipelines.located_yaml import nearest
+from pipelines.runs import RunFolder, Runs
+
+Pair = tuple[str, str]
+
+
+def begun(folder: RunFolder) -> Run:
+    """The run's record. Raises InvalidInput when it has not begun."""
+    run = folder.read()
+    if run is None:
+        raise InvalidInput(f"run {folder.run}: has not begun; look again in a moment")
+    return run
+
+
+def step_of(folder: RunFolder, name: str) -> StepRun:
+    """A step of a run. Raises InvalidInput, naming the nearest, when the run has none of that name."""
+    steps = {step.name: step for step in begun(folder).steps}
+    if name not in steps:
+        raise InvalidInput(f"run {folder.run}: it has no step {name!r}; {nearest(name, steps)}")
+    return steps[name]
+
+
+def rejects(folder: RunFolder, name: str, store: Store) -> Iterator[dict[str, Any]]:
+    """The rows that a step left out: id, reason, detail, row (JSON)."""
+    from components.core.rows import read_batches
+
+    step = step_of(folder, name)
+    if not step.report:
+        raise InvalidInput(f"{name}: left no report ({step.state}); `sluice logs` has what it printed")
+    report = Report.read(store.read(step.report), step.report)
+    for batch in read_batches(store, report.rejects):
+        yield from batch.to_pylist()
+
+
+def differences(runs: Runs, first: RunFolder, second: RunFolder, store: Store) -> dict[str, dict[str, Pair]]:
+    """What differs between two runs, by part: settings, data, scores; each name with both values."""
+    sides = [_aspects(runs, folder, store) for folder in (first, second)]
+    return {part: _unequal(sides[0][part], sides[1][part]) for part in sides[0]}
+
+
+def why_it_ran(runs: Runs, folder: RunFolder, name: str) -> list[str]:
+    """Why a step was not answered from the cache, a sentence each."""
+    step = step_of(folder, name)
+    if step.cached:
+        return [f"{name}: did not run; it was answered from the cache"]
+    if not step.key:
+        known = catalogue.steps().get(name.replace("-", "_"))
+        if known and not known.cached:
+            return [f"{name}: always runs; its answer depends on more than its inputs"]
+        return [f"{name}: has not run ({step.state})"]
+    before = _run_before(runs, folder, name)
+    if before is None:
+        return [f"{name}: no run before this one did it"]
+    changed = _unequal(before[1].key, step.key)
+    if not changed:
+        return [
+            f"{name}: nothing changed since {before[0]}; it was asked for (--from, --no-cache), or its output was gone"
+        ]
+    return [line for key, pair in changed.items() for line in _explain(name, key, pair, before[0])]
+
+
+def _run_before(runs: Runs, folder: RunFolder, name: str) -> tuple[str, StepRun] | None:
+    """The newest earlier run of the same recipe that did or reused the step."""
+    this = begun(folder)
+    for other in runs:
+        run = other.read()
+        if run is None or run.run == this.run or run.recipe != this.recipe or run.started >= this.started:
+            continue
+        for step in run.steps:
+            if step.name == name and step.key:
+                return run.run, step
+    return None
+
+
+def _explain(name: str, key: str, pair: Pair, before: str) -> list[str]:
+    if key == "settings":
+        old, new = (_flat(json.loads(text)) for text in pair)
+        return [
+            f"{name}: setting {setting} was {left} in {before}, is {right}"
+            for setting, (left, right) in _unequal(old, new).items()
+        ]
+    if key == "code":
+        return [f"{name}: the code of its stage, of core or of the locks changed since {before}"]
+    if key == "component":
+        return [f"{name}: its component (signature, docstring or image) changed since {before}"]
+    return [f"{name}: input {key} changed since {before} ({pair[0][:16]}… → {pair[1][:16]}…)"]
+
+
+def _aspects(runs: Runs, folder: RunFolder, store: Store) -> dict[str, dict[str, str]]:
+    run = begun(folder)
+    steps = [*run.steps, *(step for other in requested(runs, run) for step in other.steps)]
+    data = {
+        f"{step.name}.{role}": output.content_digest[:16] for step in steps for role, output in step.outputs.items()
+    }
+    scores = {}
+    for step in steps:
+        if step.report and store.exists(step.report):
+            for name, figure in Report.read(store.read(step.report), step.report).figures.items():
+                scores[f"{step.name}.{name}"] = f"{figure.value:.6g} {figure.unit}".strip()
+    return {"settings": _flat(folder.launch().recipe), "data": data, "scores": scores}
+
+
+def requested(runs: Runs, run: Run) -> list[Run]:
+    """The newest run for each request that a run made."""
+    found: dict[str, Run] = {}
+    for folder in runs:
+        other = folder.read()
+        if other is not None and other.asked_by in run.requests:
+            found.setdefault(other.asked_by, other)
+    return list(found.values())
+
+
+def _flat(value: Any, route: str = "") -> dict[str, str]:
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = {str(index): item for index, item in enumerate(value)}.items()
+    else:
+        return {route: json.dumps(value, ensure_ascii=False)}
+    flat: dict[str, str] = {}
+    for key, item in items:
+        flat |= _flat(item, f"{route}.{key}" if route else str(key))
+    return flat
+
+
+def _unequal(first: dict[str, str], second: dict[str, str]) -> dict[str, Pair]:
+    names = sorted(first.keys() | second.keys())
+    pairs = {name: (first.get(name, "–"), second.get(name, "–")) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

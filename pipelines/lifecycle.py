@@ -1,0 +1,48 @@
+"""The lifecycle: text becomes a fine-tuned candidate, and its release is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kfp import dsl
+
+from pipelines.placement import Placement
+
+
+def lifecycle(place: Placement, release: str) -> Any:
+    """The graph. ``release`` is the digest of the compiled release graph that this one asks for at its end."""
+
+    @dsl.pipeline(name="lifecycle", description="Sources to a candidate, and the request for its release.")
+    def graph(now: str) -> None:
+        sources = place("resolve", now=now).output
+        documents = place("ingest", sources=sources).output
+        documents = place("validate", documents=documents).outputs["validated"]
+        documents = place("curate", documents=documents).outputs["curated"]
+        documents = place("deduplicate", documents=documents).outputs["deduplicated"]
+        documents = place("redact", documents=documents).outputs["redacted"]
+
+        # The exam is fixed before anything is trained, and the training side is cleaned against exactly that.
+        sides = place("split", documents=documents)
+        suites = place("suites", held_out=sides.outputs["held_out"], sources=sources).outputs["suites"]
+        clean = place("decontaminate", documents=sides.outputs["train"], suites=suites)
+
+        conversations = place("format", documents=clean.outputs["decontaminated"]).outputs["conversations"]
+        base = place("base", conversations=conversations).outputs["model"]
+        tokens = place("tokenise", conversations=conversations, model=base).outputs["tokens"]
+
+        trained = base
+        for stage in place.recipe.train:
+            trained = place(stage.trainer, stage=stage.name, tokens=tokens, model=trained).outputs["trained"]
+        exported = place("export", trained=trained, base=base).outputs["exported"]
+
+        place(
+            "request",
+            model=exported,
+            suites=suites,
+            overlap=clean.outputs["overlap"],
+            spec=release,
+            recipe=place.recipe.digest,
+            environment=place.environment.name,
+        )
+
+    return graph

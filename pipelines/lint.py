@@ -1,0 +1,216 @@
+"""What is refused when a graph is compiled: what a backend cannot do, and the design's rules. A sentence each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from pipelines import catalogue
+from pipelines.environment import Environment
+from pipelines.placement import BACKENDS, secrets_of
+from pipelines.recipe import RecipeBase
+
+Spec = dict[str, Any]
+ARTIFACT = "taskOutputArtifact"
+PARAMETER = "taskOutputParameter"
+EXIT = "ALL_UPSTREAM_TASKS_COMPLETED"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a compiled graph, with what is around it."""
+
+    name: str
+    spec: Spec
+    component: Spec
+    executor: Spec
+    siblings: dict[str, Any]
+    inside: tuple[str, ...]
+    """What encloses it, outermost first: `loop`, `condition`, `exit handler`."""
+
+    @property
+    def cached(self) -> bool:
+        """Whether KFP may answer it from its cache."""
+        return bool(self.spec.get("cachingOptions", {}).get("enableCache"))
+
+    @property
+    def step(self) -> str:
+        """The step that it runs: the task's name without the number that KFP adds."""
+        return re.sub(r"-\d+$", "", self.name).replace("-", "_")
+
+
+def resources(recipe: RecipeBase, environment: Environment) -> list[str]:
+    """What the recipe asks of this backend and cannot have."""
+    backend = BACKENDS[environment.backend]
+    sections = [name for name in catalogue.steps() if hasattr(recipe, name)]
+    sections += [stage.name for stage in recipe.train]
+    found = []
+    for section in sections:
+        wanted = secrets_of(recipe, section)
+        for name in wanted:
+            if name not in environment.secrets:
+                found.append(
+                    f"{section}: secret {name}: environment {environment.name} does not say what it is; add it to"
+                    " secrets there"
+                )
+        secrets = {name: environment.secrets[name] for name in wanted if name in environment.secrets}
+        found += backend.cannot(section, recipe.resources(section), secrets, environment)
+    return found
+
+
+def graph(text: str, environment: Environment) -> list[str]:
+    """What is wrong with a compiled graph for this backend."""
+    documents = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
+    found = [*_documents(documents, environment), *_branches_on_named_outputs(documents[0])]
+    for task in tasks(documents[0]):
+        for rule in RULES:
+            found += rule(task, environment)
+    return found
+
+
+def tasks(spec: Spec) -> Iterator[Task]:
+    """Every task of a specification that runs a container or an importer, in nested graphs too."""
+    yield from _tasks(spec, spec["root"]["dag"]["tasks"], ())
+
+
+def _tasks(spec: Spec, level: dict[str, Any], inside: tuple[str, ...]) -> Iterator[Task]:
+    handled = {name for task in level.values() if _is_exit(task) for name in task.get("dependentTasks", ())}
+    for name, task in level.items():
+        component = spec["components"][task["componentRef"]["name"]]
+        around = inside
+        if "parameterIterator" in task or "artifactIterator" in task:
+            around = (*around, "loop")
+        if task.get("triggerPolicy", {}).get("condition"):
+            around = (*around, "condition")
+        if name in handled:
+            around = (*around, "exit handler")
+        if "dag" in component:
+            yield from _tasks(spec, component["dag"]["tasks"], around)
+        else:
+            executor = spec["deploymentSpec"]["executors"][component["executorLabel"]]
+            yield Task(name, task, component, executor, level, around)
+
+
+def _is_exit(task: Spec) -> bool:
+    return bool(task.get("triggerPolicy", {}).get("strategy") == EXIT)
+
+
+def _documents(documents: list[Any], environment: Environment) -> Iterator[str]:
+    if environment.backend != "kubeflow" and len(documents) > 1:
+        yield (
+            f"the graph has Kubernetes settings, which {environment.backend} cannot load; set them only where the"
+            " environment is Kubeflow"
+        )
+
+
+def _branches_on_named_outputs(spec: Spec) -> Iterator[str]:
+    """KFP's local runner takes no branch on a named output and calls the run a success."""
+    levels = [spec["root"], *spec["components"].values()]
+    for level in levels:
+        for name, task in level.get("dag", {}).get("tasks", {}).items():
+            condition = task.get("triggerPolicy", {}).get("condition", "")
+            for channel in re.findall(r"parameter_values\['([^']+)'\]", condition):
+                given = task.get("inputs", {}).get("parameters", {}).get(channel, {})
+                key = given.get(PARAMETER, {}).get("outputParameterKey") or channel.rpartition("-")[2]
+                if channel.startswith("pipelinechannel--") and (PARAMETER in given) and key != "Output":
+                    yield (
+                        f"{name}: branches on the named output {key}, which is silently false on this machine; branch on"
+                        " the step's unnamed output, a word"
+                    )
+
+
+def _caches_what_may_not_be(task: Task, environment: Environment) -> Iterator[str]:  # noqa: ARG001
+    if task.cached and task.step in catalogue.UNCACHED:
+        yield f"{task.name}: is cached, but it looks at the world or decides; call set_caching_options(False) on it"
+
+
+def _cached_takes_uncached_artifact(task: Task, environment: Environment) -> Iterator[str]:  # noqa: ARG001
+    for role, given in task.spec.get("inputs", {}).get("artifacts", {}).items():
+        producer = given.get(ARTIFACT, {}).get("producerTask")
+        if not task.cached or producer not in task.siblings:
+            continue
+        if not task.siblings[producer].get("cachingOptions", {}).get("enableCache"):
+            yield (
+                f"{task.name}: is cached and takes the artifact {role} of {producer}, which is not: it would never hit;"
+                f" let {producer} hand on a string, or do not cache {task.name}"
+            )
+
+
+def _cached_without_code_digest(task: Task, environment: Environment) -> Iterator[str]:  # noqa: ARG001
+    if task.cached and task.step in catalogue.steps():
+        given = task.spec.get("inputs", {}).get("parameters", {})
+        if "code" not in given:
+            yield (
+                f"{task.name}: is cached without a code digest, so old code would answer for new; give the component a"
+                " parameter `code`"
+            )
+
+
+def _cached_sees_the_moment(task: Task, environment: Environment) -> Iterator[str]:  # noqa: ARG001
+    if task.cached and "now" in task.spec.get("inputs", {}).get("parameters", {}):
+        yield f"{task.name}: is cached and takes `now`, so it would never hit; only steps that are not cached see it"
+
+
+def _retry_inside_loop(task: Task, environment: Environment) -> Iterator[str]:
+    retries = task.spec.get("retryPolicy", {}).get("maxRetryCount", 0)
+    if environment.backend == "kubeflow" and retries and "loop" in task.inside:
+        yield (
+            f"{task.name}: retries inside ParallelFor: KFP servers lose the result (kubeflow/pipelines #12389);"
+            " take the retries off or unroll the loop"
+        )
+
+
+def _loop_inside_exit_handler(task: Task, environment: Environment) -> Iterator[str]:
+    where = task.inside
+    inside = "exit handler" in where and "loop" in where and where.index("exit handler") < where.index("loop")
+    if environment.backend == "kubeflow" and inside:
+        yield (
+            f"{task.name}: ParallelFor inside ExitHandler: KFP servers never finish it (kubeflow/pipelines #12390);"
+            " move the loop out"
+        )
+
+
+def _installs_when_it_starts(task: Task, environment: Environment) -> Iterator[str]:  # noqa: ARG001
+    container = task.executor.get("container", {})
+    words = " ".join([*container.get("command", ()), *container.get("args", ())])
+    if "pip install" in words:
+        yield (
+            f"{task.name}: installs packages when it starts; put them into its image and set install_kfp_package=False"
+        )
+
+
+def _image_not_pinned(task: Task, environment: Environment) -> Iterator[str]:
+    image = task.executor.get("container", {}).get("image", "")
+    if environment.backend != "local" and image and not re.search(r"@sha256:[0-9a-f]{64}$", image):
+        yield f"{task.name}: image {image} is not pinned; a tag can move: name it by digest in the environment's images"
+
+
+def _only_lightweight_locally(task: Task, environment: Environment) -> Iterator[str]:
+    container = task.executor.get("container", {})
+    if environment.backend == "local" and container and "kfp.dsl.executor_main" not in str(container.get("command")):
+        yield f"{task.name}: is a container component; on this machine only Python components run without a container"
+
+
+def _no_display_name(task: Task, environment: Environment) -> Iterator[str]:  # noqa: ARG001
+    name = task.spec.get("taskInfo", {}).get("name", task.name)
+    if name == task.name:
+        yield f"{task.name}: has no display name; set one, so that the picture in the console reads"
+
+
+Rule = Callable[[Task, Environment], Iterator[str]]
+RULES: tuple[Rule, ...] = (
+    _caches_what_may_not_be,
+    _cached_takes_uncached_artifact,
+    _cached_without_code_digest,
+    _cached_sees_the_moment,
+    _retry_inside_loop,
+    _loop_inside_exit_handler,
+    _installs_when_it_starts,
+    _image_not_pinned,
+    _only_lightweight_locally,
+    _no_display_name,
+)

@@ -1,0 +1,175 @@
+"""YAML whose every value knows the file and line that it came from, so that an error can say so."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from components.core.errors import InvalidInput
+
+Model = TypeVar("Model", bound=BaseModel)
+Route = tuple[str | int, ...]
+"""The way to a value: keys and list positions from the root."""
+
+
+@dataclass
+class Located:
+    """A document and where each of its values was written."""
+
+    value: dict[str, Any]
+    places: dict[Route, str] = field(default_factory=dict)
+
+    def place(self, route: Route) -> str:
+        """``file:line`` of a value, or of the nearest thing around it."""
+        for length in range(len(route), -1, -1):
+            if route[:length] in self.places:
+                return self.places[route[:length]]
+        return "?"
+
+    def over(self, base: Located) -> Located:
+        """This document laid over ``base``: mappings merge, everything else replaces."""
+        return Located(_merged(base.value, self.value), {**base.places, **self.places})
+
+    def set(self, assignment: str) -> None:
+        """Applies ``train.0.finetune.learning_rate=3e-4``; the value is YAML.
+
+        Raises InvalidInput when it is no assignment or a list has no such position.
+        """
+        path, equals, text = assignment.partition("=")
+        if not equals or not path:
+            raise InvalidInput(f"--set {assignment}: not an assignment; write it as step.setting=value")
+        route: Route = tuple(int(part) if part.isdigit() else part for part in path.strip().split("."))
+        holder: Any = self.value
+        for part, following in pairwise(route):
+            holder = _enter(holder, part, following, assignment)
+        _assign(holder, route[-1], yaml.safe_load(text) if text else None, assignment)
+        self.places[route] = f"--set {path.strip()}"
+
+
+def load(path: Path) -> Located:
+    """Reads one YAML mapping. Raises InvalidInput with file and line for what is no YAML or no mapping."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InvalidInput(f"{path}: no such file; `sluice init` writes one to start from") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: cannot be read as text: {error}") from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise InvalidInput(f"{path}:{line}: not YAML: {getattr(error, 'problem', error)}; mend the syntax") from error
+    if not isinstance(value, dict) or node is None:
+        raise InvalidInput(f"{path}:1: not a mapping of keys to values; see docs/reference for what it may hold")
+    located = Located(value)
+    located.places.update(_places(node, (), str(path)))
+    return located
+
+
+def validate(model: type[Model], located: Located) -> Model:
+    """The document as ``model``.
+
+    Raises InvalidInput with one line an error: ``file:line: path: what is wrong; what to do``.
+    """
+    try:
+        return model.model_validate(located.value)
+    except ValidationError as error:
+        lines = [_sentence(model, located, detail) for detail in error.errors()]
+        raise InvalidInput("\n".join(dict.fromkeys(lines))) from error
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean …?`` for the known name that is nearest, or the list of what is known."""
+    names = sorted(known)
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean {found[0]}?" if found else f"known: {', '.join(names)}"
+
+
+def _sentence(model: type[BaseModel], located: Located, detail: Any) -> str:
+    route: Route = tuple(part for part in detail["loc"] if not str(part).startswith("function-"))
+    where = f"{located.place(route)}: {'.'.join(str(part) for part in route) or 'document'}"
+    if detail["type"] == "extra_forbidden":
+        fields = _fields_at(model, route[:-1])
+        return f"{where}: unknown key; {nearest(str(route[-1]), fields)}"
+    if detail["type"] == "missing":
+        return f"{where}: missing; add it"
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = message[0].lower() + message[1:]
+    if ";" in message:
+        return f"{where}: {message}"
+    given = "" if isinstance(detail["input"], (dict, list)) else f"{detail['input']!r}: "
+    return f"{where}: {given}{message}; change it to fit (docs/reference lists type, unit and range)"
+
+
+def _fields_at(model: type[BaseModel], route: Route) -> list[str]:
+    """The names that the model knows at a place."""
+    current: Any = model
+    for part in route:
+        if isinstance(part, int):
+            continue
+        annotation = current.model_fields[part].annotation if part in current.model_fields else None
+        current = next((found for found in _models_in(annotation)), None)
+        if current is None:
+            return []
+    return list(current.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models_in(inner)
+
+
+def _places(node: yaml.Node, route: Route, file: str) -> Iterable[tuple[Route, str]]:
+    yield route, f"{file}:{node.start_mark.line + 1}"
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            below = (*route, key.value)
+            yield from _places(value, below, file)
+            yield below, f"{file}:{key.start_mark.line + 1}"
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _places(item, (*route, index), file)
+
+
+def _merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _enter(holder: Any, part: str | int, following: str | int, assignment: str) -> Any:
+    if isinstance(holder, list):
+        return holder[_position(holder, part, assignment)]
+    if not isinstance(holder, dict):
+        raise InvalidInput(f"--set {assignment}: there is a single value above {part}; set that instead")
+    if holder.get(str(part)) is None:
+        holder[str(part)] = [] if isinstance(following, int) else {}
+    return holder[str(part)]
+
+
+def _assign(holder: Any, part: str | int, value: Any, assignment: str) -> None:
+    if isinstance(holder, list):
+        holder[_position(holder, part, assignment)] = value
+    elif isinstance(holder, dict):
+        holder[str(part)] = value
+    else:
+        raise InvalidInput(f"--set {assignment}: there is a single value above {part}; set that instead")
+
+
+def _position(holder: list[Any], part: str | int, assignment: str) -> int:
+    if not isinstance(part, int) or part >= len(holder):
+        raise InvalidInput(f"--set {assignment}: a list of {len(holder)} has no {part}; count from 0")
+    return part

@@ -1,0 +1,182 @@
+"""A recipe: one YAML file that says what to make. A section a step; ``train`` is a list of stages."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+from components.core.canonical import canonical_json, sha256
+from components.core.errors import InvalidInput
+from components.core.settings import StepSettings
+from pipelines import catalogue, located_yaml
+from pipelines.credentials import refuse_credentials
+from pipelines.located_yaml import Located
+from pipelines.resources import Resources
+
+VERSION = 1
+TRAINERS = ("finetune",)
+"""Steps that may stand in the list of training stages."""
+
+
+class Stage(BaseModel):
+    """One stage of training: its name and exactly one trainer with its settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(default="", pattern=r"^[a-z][a-z0-9-]{0,39}$|^$", description="Default: the trainer's name.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_trainer(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            given = [trainer for trainer in TRAINERS if trainer in value]
+            unknown = [key for key in value if key not in (*TRAINERS, "name")]
+            if not given and unknown:
+                raise ValueError(f"{unknown[0]}: unknown key; {located_yaml.nearest(unknown[0], TRAINERS)}")
+            if len(given) != 1:
+                raise ValueError(f"a stage of training names exactly one of {', '.join(TRAINERS)}; it has {len(given)}")
+            value = {"name": given[0], **value}
+        return value
+
+    @property
+    def trainer(self) -> str:
+        """The step that does it."""
+        return next(trainer for trainer in TRAINERS if getattr(self, trainer, None) is not None)
+
+
+class RecipeBase(BaseModel):
+    """What every recipe has; ``recipe_model`` adds a section for each step."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = Field(ge=1, le=VERSION, description="Version of the recipe's format.")
+    extends: str | None = Field(default=None, description="One recipe that this one changes; a path beside it.")
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="Lower-case letters, digits and hyphens.")
+    description: str = ""
+    train: tuple[Stage, ...] = Field(default=(), description="Stages of training, in order.")
+
+    @model_validator(mode="after")
+    def _stages_have_names_of_their_own(self) -> RecipeBase:
+        names = [stage.name for stage in self.train]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"train: two stages are named {twice[0]}; give one of them another `name`")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that the recipe says, defaults included; not of its comments or layout."""
+        return sha256(canonical_json(self.model_dump(mode="json", exclude={"extends", "description"})))
+
+    def section(self, name: str) -> Any:
+        """The section of a step, or of a stage of training by its name."""
+        for stage in self.train:
+            if stage.name == name:
+                return getattr(stage, stage.trainer)
+        return getattr(self, name)
+
+    def settings(self, name: str) -> StepSettings:
+        """The settings of a step or of a stage of training."""
+        stage = next((stage for stage in self.train if stage.name == name), None)
+        step = catalogue.step(stage.trainer if stage else name)
+        given = self.section(name).model_dump(mode="json", exclude={"resources"})
+        return step.settings().model_validate(given)
+
+    def resources(self, name: str) -> Resources:
+        """What a step or a stage of training asks of its machine."""
+        found: Resources = self.section(name).resources
+        return found
+
+
+def _section(step: catalogue.Step) -> Any:
+    """The step's settings with ``resources`` beside them."""
+    settings = step.settings()
+    return create_model(
+        f"{settings.__name__}Section", __base__=settings, __doc__=settings.__doc__, resources=(Resources, Resources())
+    )
+
+
+@cache
+def recipe_model() -> type[RecipeBase]:
+    """The recipe's model, with a section for each step that there is."""
+    sections: dict[str, Any] = {}
+    trainers: dict[str, Any] = {}
+    for name, step in catalogue.steps().items():
+        section = _section(step)
+        if name in TRAINERS:
+            trainers[name] = (section | None, None)
+            continue
+        needed = any(field.is_required() for field in section.model_fields.values())
+        sections[name] = (section, ...) if needed else (section, Field(default_factory=section))
+    stage = create_model("TrainingStage", __base__=Stage, __doc__=Stage.__doc__, **trainers)
+    stages = (tuple[stage, ...], RecipeBase.model_fields["train"])  # type: ignore[valid-type]
+    return create_model("Recipe", __base__=RecipeBase, train=stages, **sections)
+
+
+def load_recipe(path: Path, assignments: tuple[str, ...] = ()) -> RecipeBase:
+    """Reads a recipe, what it extends, and ``--set`` assignments over it.
+
+    Raises InvalidInput with all that is wrong, a line each.
+    """
+    located = _with_base(path, ())
+    for assignment in assignments:
+        located.set(assignment)
+    return _checked(located)
+
+
+def recipe_from(document: dict[str, Any]) -> RecipeBase:
+    """A recipe that was resolved before, as a run's folder keeps it."""
+    return located_yaml.validate(recipe_model(), Located(document))
+
+
+def as_document(recipe: RecipeBase) -> dict[str, Any]:
+    """The recipe as plain data that ``recipe_from`` reads back; stages keep only the trainer that they name."""
+    document: dict[str, Any] = json.loads(recipe.model_dump_json(exclude={"extends"}))
+    document["train"] = [
+        {key: value for key, value in stage.items() if value is not None} for stage in document["train"]
+    ]
+    return document
+
+
+def _checked(located: Located) -> RecipeBase:
+    refuse_credentials(located)
+    suites, style = located.value.get("suites"), located.value.get("format")
+    if isinstance(style, dict) and (suites is None or (isinstance(suites, dict) and "format" not in suites)):
+        shared = {key: value for key, value in style.items() if key in _shared_format_fields()}
+        located.value["suites"] = {**(suites or {}), "format": shared}
+    return located_yaml.validate(recipe_model(), located)
+
+
+@cache
+def _shared_format_fields() -> frozenset[str]:
+    """What exam questions are formatted by: the same as the training side, so it is written once."""
+    suites = catalogue.steps().get("suites")
+    if not suites or "format" not in suites.settings().model_fields:
+        return frozenset()
+    annotation: Any = suites.settings().model_fields["format"].annotation
+    return frozenset(annotation.model_fields)
+
+
+def _with_base(path: Path, seen: tuple[Path, ...]) -> Located:
+    path = path.absolute() if path.is_absolute() else path
+    located = located_yaml.load(path)
+    base = located.value.get("extends")
+    if base is None:
+        return located
+    if not isinstance(base, str):
+        raise InvalidInput(f"{located.place(('extends',))}: extends: one path, no list; extend a recipe that extends")
+    chain = (*seen, path.resolve())
+    target = path.parent / base
+    if target.resolve() in chain:
+        circle = " → ".join(step.name for step in (*chain, target))
+        raise InvalidInput(f"{located.place(('extends',))}: extends: goes in a circle ({circle}); remove one of them")
+    return located.over(_with_base(target, chain))
+
+
+def shipped() -> list[Path]:
+    """The recipes that come with Sluice."""
+    return sorted((Path(__file__).parent / "recipes").glob("*.yaml"))

@@ -1,0 +1,193 @@
+"""The records of runs on this machine: one folder a run, and ``latest`` a link to the newest.
+
+| file | holds |
+|---|---|
+| `launch.json` | what the run was asked to do |
+| `run.json` | what it did so far (`Run`) |
+| `process.json` | the process that works on it |
+| `graph.yaml` | the compiled graph |
+| `logs/` | what each step printed |
+| `report.html` | the page |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import Field
+
+from components.core.canonical import canonical_json, sha256
+from components.core.contract import Contract
+from components.core.errors import InvalidInput
+from components.core.run import Run, State, StepRun
+
+
+class Launch(Contract):
+    """What a run is asked to do; the worker needs nothing else."""
+
+    run: str
+    graph: str
+    recipe: dict[str, Any]
+    environment: dict[str, Any]
+    now: str
+    attempt: int = 1
+    arguments: dict[str, str] = {}
+    spec: str = Field(default="", description="Digest of a graph pinned in the store; empty to compile it.")
+    asked_by: str = ""
+    start_from: str = Field(default="", description="A step that is not answered from the cache.")
+    use_cache: bool = True
+
+
+def run_id(graph: str, recipe: str, asked: dict[str, Any]) -> str:
+    """A run's id: the digest of its inputs, moment and attempt, behind names that a person recognises."""
+    return f"{graph}-{recipe}-{sha256(canonical_json(asked))[:12]}"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return self.path.name
+
+    @property
+    def page(self) -> Path:
+        """The page of the run."""
+        return self.path / "report.html"
+
+    @property
+    def graph(self) -> Path:
+        """The compiled graph."""
+        return self.path / "graph.yaml"
+
+    def log(self, step: str) -> Path:
+        """What a step printed."""
+        return self.path / "logs" / f"{step}.log"
+
+    def create(self, launch: Launch) -> bool:
+        """Makes the folder of a new run; False when there is one already."""
+        try:
+            (self.path / "logs").mkdir(parents=True)
+        except FileExistsError:
+            return False
+        replace_text(self.path / "launch.json", launch.to_bytes().decode())
+        return True
+
+    def launch(self) -> Launch:
+        """What the run was asked to do."""
+        return Launch.read((self.path / "launch.json").read_bytes(), str(self.path / "launch.json"))
+
+    def write(self, run: Run) -> None:
+        """Records how far the run is; a reader sees the old record or the new one."""
+        replace_text(self.path / "run.json", run.to_bytes().decode())
+
+    def read(self) -> Run | None:
+        """How far the run is; None before it has begun. A run whose process is gone has failed."""
+        path = self.path / "run.json"
+        if not path.exists():
+            return None
+        run = Run.read(path.read_bytes(), str(path))
+        if not run.state.final and not self.alive():
+            # It may have ended between the two looks.
+            run = Run.read(path.read_bytes(), str(path))
+            if not run.state.final:
+                return _died(run)
+        return run
+
+    def claim(self, pid: int) -> None:
+        """Records which process works on the run."""
+        started = psutil.Process(pid).create_time()
+        replace_text(self.path / "process.json", json.dumps({"pid": pid, "started": started}))
+
+    def process(self) -> psutil.Process | None:
+        """The process that works on the run, if it lives."""
+        try:
+            recorded = json.loads((self.path / "process.json").read_text())
+            process = psutil.Process(recorded["pid"])
+            same = abs(process.create_time() - recorded["started"]) < 1
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except (FileNotFoundError, psutil.NoSuchProcess):
+            return None
+
+    def alive(self) -> bool:
+        """Whether a process works on the run."""
+        return self.process() is not None
+
+
+class Runs:
+    """All runs recorded in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def folder_of(self, run: str) -> RunFolder:
+        """The folder that a run has or will have."""
+        return RunFolder(self.folder / run)
+
+    def find(self, name: str) -> RunFolder:
+        """A run by its id, the beginning of it, its last digits, or ``latest``.
+
+        Raises InvalidInput when there is none, or more than one.
+        """
+        if name == "latest":
+            if not (self.folder / "latest").exists():
+                raise InvalidInput(f"{self.folder}: no runs yet; start one with `sluice run RECIPE`")
+            return RunFolder((self.folder / "latest").resolve())
+        names = [folder.run for folder in self]
+        found = [run for run in names if run == name] or [
+            run for run in names if run.startswith(name) or run.endswith(name)
+        ]
+        if len(found) == 1:
+            return self.folder_of(found[0])
+        if found:
+            raise InvalidInput(f"run {name}: {len(found)} runs match; write more of the id: {', '.join(found[:5])}")
+        raise InvalidInput(f"run {name}: unknown in {self.folder}; `sluice runs` lists those that there are")
+
+    def __iter__(self) -> Iterator[RunFolder]:
+        """Every run, the one that began last first."""
+        if not self.folder.is_dir():
+            return
+        folders = [path for path in self.folder.iterdir() if (path / "launch.json").exists() and not path.is_symlink()]
+        order = sorted(folders, key=lambda path: ((path / "launch.json").stat().st_mtime_ns, path.name), reverse=True)
+        yield from map(RunFolder, order)
+
+    def point_latest(self, folder: RunFolder) -> None:
+        """Lets ``latest`` lead to a run."""
+        link = self.folder / f".latest-{uuid.uuid4().hex[:8]}"
+        link.symlink_to(folder.path.name)
+        link.replace(self.folder / "latest")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file whole: a reader sees the old one or the new one."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _died(run: Run) -> Run:
+    steps = tuple(_ended(step) for step in run.steps)
+    message = "the process that worked on this run is gone; start it again, what is done is reused"
+    return run.model_copy(update={"state": State.FAILED, "exit_code": 4, "error": message, "steps": steps})
+
+
+def _ended(step: StepRun) -> StepRun:
+    state = {State.RUNNING: State.FAILED, State.PENDING: State.SKIPPED}.get(step.state, step.state)
+    return step.model_copy(update={"state": state})
