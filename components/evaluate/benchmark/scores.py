@@ -1,0 +1,99 @@
+"""What the answers of one suite add up to: scores with intervals, the weakest slices, answers to look at."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from components.core.report import Example, Figure
+from components.core.rows import Row
+
+Z = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution: two-sided 95 %."""
+
+
+def wilson_interval(right: float, asked: int) -> tuple[float, float]:
+    """The 95 % interval of a share, ``right`` of ``asked`` (E. B. Wilson 1927, doi:10.1080/01621459.1927.10502953).
+
+    It stays within 0 and 1 and is not empty when all or none are right. It assumes independent questions: where
+    they come in groups it is too narrow. Without any question it is (0, 1).
+    """
+    if not asked:
+        return 0.0, 1.0
+    share, square = right / asked, Z * Z / asked
+    middle = (share + square / 2) / (1 + square)
+    half = Z * math.sqrt(share * (1 - share) / asked + square / asked / 4) / (1 + square)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass
+class Tally:
+    """Right answers out of those asked."""
+
+    right: float = 0.0
+    asked: int = 0
+
+    def add(self, score: float) -> None:
+        """Counts one answer."""
+        self.right += score
+        self.asked += 1
+
+    def figure(self) -> Figure:
+        """The share of right answers with its interval."""
+        low, high = wilson_interval(self.right, self.asked)
+        return Figure(value=self.right / self.asked if self.asked else 0.0, unit="share", low=low, high=high)
+
+
+@dataclass
+class SuiteScores:
+    """The scores of one suite, told answer by answer."""
+
+    suite: str
+    most_examples: int
+    whole: Tally = field(default_factory=Tally)
+    without_near_duplicates: Tally = field(default_factory=Tally)
+    slices: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    _examples: dict[bool, dict[str, Example]] = field(default_factory=lambda: {True: {}, False: {}})
+
+    def add(self, question: Row, answer: Row, near_duplicate: bool) -> None:
+        """Counts one answer (a row of kind answers) to a question (a row of kind suites)."""
+        score = float(answer["score"])
+        self.whole.add(score)
+        if not near_duplicate:
+            self.without_near_duplicates.add(score)
+        for name in question["slices"]:
+            self.slices[name].add(score)
+        self._remember(question, answer)
+
+    def figures(self, most_slices: int) -> Iterator[tuple[str, Figure]]:
+        """Accuracy by name: the suite, the suite without near-duplicates, its weakest slices."""
+        yield self.suite, self.whole.figure()
+        yield f"{self.suite}_without_near_duplicates", self.without_near_duplicates.figure()
+        yield from self._weakest_slices(most_slices)
+
+    def examples(self) -> list[Example]:
+        """A few wrong answers, then a few right ones."""
+        return [example for good in (False, True) for _, example in sorted(self._examples[good].items())]
+
+    def _weakest_slices(self, most: int) -> Iterator[tuple[str, Figure]]:
+        """Those whose interval ends lowest: a slice of two questions says little and does not come first."""
+        named = [(name, tally.figure()) for name, tally in self.slices.items()]
+        for name, figure in sorted(named, key=lambda slice_: (slice_[1].high, slice_[0]))[:most]:
+            yield f"{self.suite}/{name}", figure
+
+    def _remember(self, question: Row, answer: Row) -> None:
+        """Keeps the questions with the smallest digests: the same whatever the order of the rows."""
+        few = self._examples[answer["score"] == 1.0]
+        if self.most_examples and (len(few) < self.most_examples or question["question"] < max(few)):
+            few[question["question"]] = _example(question, answer)
+            if len(few) > self.most_examples:
+                del few[max(few)]
+
+
+def _example(question: Row, answer: Row) -> Example:
+    good = answer["score"] == 1.0
+    prompt = "\n".join(f"{message['role']}: {message['content']}" for message in question["messages"])
+    said = answer["answer"] if good else f"{answer['answer']}\n\nexpected: {answer['reference']}"
+    return Example(title=f"{answer['suite']}: {'right' if good else 'wrong'}", before=prompt, after=said, good=good)
