@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 from components.core.attempt import Attempt, Draft, Outcome
@@ -193,8 +192,8 @@ def _account(attempt: Attempt, checks: list[Check]) -> None:
     for check in checks:
         if check.about_rows:
             attempt.figures[check.name] = Figure(value=round(100 * check.share, 4), unit="%")
-        elif isinstance(check.observed, Real) and math.isfinite(check.observed):
-            attempt.figures[check.name] = Figure(value=float(check.observed))
+        elif isinstance(check.observed, float) and math.isfinite(check.observed):
+            attempt.figures[check.name] = Figure(value=check.observed)
     failed = [_sentence(check) for check in checks if check.failed]
     if failed:
         raise InvalidInput(f"validate: {'; '.join(failed)}; mend the source, or the expectation in the recipe")

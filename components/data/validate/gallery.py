@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from components.core.errors import InvalidInput
@@ -66,7 +67,9 @@ class Gallery:
         about_rows = self._is_about_rows(expectation)
         result = self._validate(expectation, values, about_rows)
         if not about_rows:
-            return Verdict(False, len(values), (), bool(result.success), result.result.get("observed_value"))
+            observed = result.result.get("observed_value")
+            observed = float(observed) if isinstance(observed, Real) else observed  # of numpy's types
+            return Verdict(False, len(values), (), bool(result.success), observed)
         found = result.result
         looked_at = found["element_count"] - found.get("missing_count", 0)
         return Verdict(True, looked_at, tuple(found.get("unexpected_index_list") or ()), bool(result.success))
