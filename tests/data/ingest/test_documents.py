@@ -137,7 +137,7 @@ def test_the_content_is_the_same_wherever_and_in_whatever_files_the_rows_lie(sto
         ({"text": "b", "id": "a\0"}, "faulty_id", "rows.jsonl:2: id is text with a null byte, not a word or a number"),
         ({"text": "b", "id": "2", "at": "soon"}, "faulty_created", "rows.jsonl:2: at is 'soon', not ISO 8601"),
         ({"text": "b", "id": "2", "at": 17}, "faulty_created", "rows.jsonl:2: at is '17', not ISO 8601"),
-        ({"text": "b", "id": "2", "group": "g"}, "two_groups", 
+        ({"text": "b", "id": "2", "group": "g"}, "two_groups",
          "rows.jsonl:2: both thread and group; rename one of the columns"),
     ],
 )  # fmt: skip
