@@ -54,9 +54,9 @@ class Store:
             return bool(self._fs.exists(self._path(key)))
 
     def list(self, prefix: str) -> list[str]:
-        """The keys of all objects below ``prefix``, sorted; none when there is nothing."""
+        """The keys of all objects below ``prefix`` (of all, where it is empty), sorted."""
         with self._explained("list", prefix):
-            found = self._fs.find(self._path(prefix))
+            found = self._fs.find(self._path(prefix) if prefix else self._root)
         start = len(self._root) + 1
         return sorted(path[start:] for path in found if not path.endswith(".part"))
 
