@@ -24,10 +24,10 @@ demo: setup ## the whole loop on this machine, in about three minutes
 	@.venv/bin/sluice demo
 
 test: setup check ## every behaviour once
-	@$(python) -m pytest -m "not long" -n 2 --dist loadfile
+	@$(python) -m pytest -m "not long" -n 2 --dist loadfile $(PYTEST_OPTIONS)
 
 test-long: setup ## repetition, load, simulation
-	@$(python) -m pytest -m long
+	@$(python) -m pytest -m long $(PYTEST_OPTIONS)
 
 check: setup ## format, lint, types, stale generated files, import arrows
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -21,8 +22,23 @@ WORST = (ExitCode.DONE, ExitCode.REFUSED, ExitCode.CONFLICT, ExitCode.INVALID_IN
 """Exit codes from the best to the worst."""
 
 
-def run_and_follow(ask: Ask, *, follow_requests: bool, as_json: bool = False) -> int:
-    """Runs what is asked, and what that asks for. Returns the worst exit code of them all."""
+@dataclass(frozen=True)
+class Finished:
+    """A run that was followed to its end, and those that it asked for."""
+
+    folder: RunFolder
+    runs: tuple[Run, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of their exit codes."""
+        order = [int(code) for code in WORST]
+        codes = [run.exit_code for run in self.runs]
+        return max(codes, key=lambda code: order.index(code) if code in order else len(order))
+
+
+def carry_out(ask: Ask, *, follow_requests: bool = True, as_json: bool = False) -> Finished:
+    """Runs what is asked, and what that asks for, and writes one page about all of it."""
     first = start(ask)
     folders, finished = [first], [_watch(first, as_json)]
     if follow_requests:
@@ -32,42 +48,32 @@ def run_and_follow(ask: Ask, *, follow_requests: bool, as_json: bool = False) ->
             finished.append(_watch(folder, as_json))
         Runs(Path(ask.environment.runs)).point_latest(first)
         write_page(first.path, Store(ask.environment.store), followed=[folder.path for folder in folders[1:]])
-    _tell(finished, first, as_json)
-    return worst([run.exit_code for run in finished])
+    return Finished(first, tuple(finished))
 
 
-def worst(codes: list[int]) -> int:
-    """The worst of some exit codes."""
-    order = [int(code) for code in WORST]
-    return max(codes, key=lambda code: order.index(code) if code in order else len(order))
-
-
-def _watch(folder: RunFolder, as_json: bool) -> Run:
-    """Shows a run until its end; Ctrl-C ends it cleanly and says how to go on."""
-    progress = Progress(sys.stderr if as_json else sys.stdout)
-    run: Run | None = None
-    try:
-        for run in follow(folder):
-            progress.show(run)
-    except KeyboardInterrupt:
-        progress.end()
-        click.echo(f"ending {folder.run} …", err=True)
-        run = cancel(folder)
-        click.echo(f"{run.run}: {run.state}. Run the same command again: what is done is reused.", err=True)
-        sys.exit(130)
-    progress.end()
-    assert run is not None  # follow yields at least the final record
-    return run
-
-
-def _tell(finished: list[Run], first: RunFolder, as_json: bool) -> None:
+def tell(finished: Finished, *, as_json: bool = False) -> None:
+    """Says what came of it: what went wrong and how to look closer, and where the page is."""
     if as_json:
-        click.echo(json.dumps([run.model_dump(mode="json") for run in finished]))
+        click.echo(json.dumps([run.model_dump(mode="json") for run in finished.runs], ensure_ascii=False))
         return
-    for run in finished:
+    for run in finished.runs:
         if run.error:
             click.echo(f"{run.run}: {run.error}", err=True)
             broken = next((step.name for step in run.steps if step.error), None)
             if broken:
                 click.echo(f"  what it printed:  sluice logs {run.run} {broken}", err=True)
-    click.echo(f"page: {first.page}")
+    click.echo(f"page: {finished.folder.page}")
+
+
+def _watch(folder: RunFolder, as_json: bool) -> Run:
+    """Shows a run until its end; Ctrl-C ends it cleanly and says how to go on."""
+    progress = Progress(sys.stderr if as_json else sys.stdout)
+    try:
+        for run in follow(folder):
+            progress.show(run)
+    except KeyboardInterrupt:
+        click.echo(f"\nending {folder.run} …", err=True)
+        ended = cancel(folder)
+        click.echo(f"{ended.run}: {ended.state}. Run the same command again: what is done is reused.", err=True)
+        sys.exit(130)
+    return run

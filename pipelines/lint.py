@@ -141,7 +141,8 @@ def _cached_takes_uncached_artifact(task: Task, environment: Environment) -> Ite
 
 
 def _cached_without_code_digest(task: Task, environment: Environment) -> Iterator[str]:  # noqa: ARG001
-    if task.cached and task.step in catalogue.steps():
+    step = catalogue.steps().get(task.step)
+    if task.cached and step and step.cached:
         given = task.spec.get("inputs", {}).get("parameters", {})
         if "code" not in given:
             yield (

@@ -32,10 +32,6 @@ class Progress:
         else:
             self._tell(run)
 
-    def end(self) -> None:
-        """Leaves what was drawn where it is."""
-        self._drawn = 0
-
     def _redraw(self, run: Run) -> None:
         lines = [f"{run.run}  {run.state}", *(step_line(step) for step in run.steps)]
         if self._drawn:

@@ -14,6 +14,39 @@ from components.core.settings import StepSettings
 from components.core.store import Store
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--allowed-skips", default="", help="File of reasons; a skip for any other one is a failure.")
+
+
+class SkipWatch:
+    """Fails the session when a test was skipped for a reason that nobody wrote down."""
+
+    def __init__(self, allowed: list[str]) -> None:
+        self.allowed, self.unexpected = allowed, []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and isinstance(report.longrepr, tuple):
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+            if not any(reason.startswith(allowed) for allowed in self.allowed):
+                self.unexpected.append(f"{report.nodeid}: {reason}")
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.unexpected:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter) -> None:
+        for line in self.unexpected:
+            terminalreporter.write_line(f"skipped for a reason that is not on the list: {line}", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--allowed-skips")
+    if path:
+        lines = Path(path).read_text().splitlines()
+        allowed = [line for line in lines if line and not line.startswith("#")]
+        config.pluginmanager.register(SkipWatch(allowed))
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """An empty store in a folder."""

@@ -22,6 +22,7 @@ from components.core.run import Run, State, StepRun
 from components.core.store import Store
 from pipelines.backends.secrets import secret_variable
 from pipelines.environment import LocalEnvironment, environment_from
+from pipelines.page.load import write_page
 from pipelines.recipe import RecipeBase, recipe_from
 from pipelines.resources import bytes_of, seconds_of
 from pipelines.runs import Launch, RunFolder
@@ -149,7 +150,7 @@ def work(folder: RunFolder) -> int:
         _end(recorder, State.FAILED, f"{type(error).__name__}: {error}; see worker.log", int(ExitCode.FAILED))
         raise
     finally:
-        _write_page(folder)
+        write_page(folder.path, recorder.store)
     return recorder.run.exit_code
 
 
@@ -272,10 +273,6 @@ def _end(recorder: Recorder, state: State, error: str = "", code: int = 0) -> No
     )
 
 
-def _write_page(folder: RunFolder) -> None:
-    from pipelines.page.load import write_page
-
-    write_page(folder)
 
 
 def _now() -> str:

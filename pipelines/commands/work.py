@@ -74,7 +74,7 @@ def run(
     from components.core.moment import parse_moment
     from pipelines import catalogue
     from pipelines.backends.local_run import Ask
-    from pipelines.follow import run_and_follow
+    from pipelines.follow import carry_out, tell
     from pipelines.recipe import load_recipe
 
     loaded = load_recipe(recipe, assignments)
@@ -84,7 +84,9 @@ def run(
     if now:
         parse_moment(now)
     ask = Ask("lifecycle", loaded, environment, now=now, start_from=start_from, use_cache=not no_cache)
-    return run_and_follow(ask, follow_requests=follow, as_json=as_json)
+    finished = carry_out(ask, follow_requests=follow, as_json=as_json)
+    tell(finished, as_json=as_json)
+    return finished.exit_code
 
 
 @click.command(epilog="Example:  sluice cancel latest")

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.core.errors import InvalidInput
+from pipelines.environment import SHIPPED, is_loopback, load_environment, shipped
+
+
+def changed(tmp_path: Path, name: str, **changes: object) -> str:
+    """A shipped environment with some fields changed; None removes one."""
+    document = yaml.safe_load((SHIPPED / f"{name}.yaml").read_text()) | changes
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in document.items() if value is not None}))
+    return str(path)
+
+
+def complaint(path: str) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        load_environment(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_environment_loads(name: str) -> None:
+    assert load_environment(name).name == name
+
+
+def test_a_missing_field_is_named(tmp_path: Path) -> None:
+    assert "region: missing; add it" in complaint(changed(tmp_path, "vertex", region=None))
+
+
+def test_an_image_by_tag_is_refused(tmp_path: Path) -> None:
+    found = complaint(changed(tmp_path, "kubeflow", images={"sluice/data": "registry.example/sluice/data:latest"}))
+    assert "is not pinned; write registry/name@sha256:<64 digits>, a tag can move" in found
+
+
+def test_a_secret_in_clear_is_refused(tmp_path: Path) -> None:
+    assert "secrets.hub: a secret is named, never written" in complaint(
+        changed(tmp_path, "local", secrets={"hub": "swordfish"})
+    )
+    assert "looks like a secret in clear" in complaint(changed(tmp_path, "local", tracking="http://me:pw@host/"))
+
+
+def test_an_example_is_only_sent_to_loopback(tmp_path: Path) -> None:
+    found = complaint(changed(tmp_path, "kubeflow", host="https://kfp.company.example"))
+    assert "is not a loopback address, and an example's image digests are made up" in found
+    assert load_environment(changed(tmp_path, "kubeflow", host="https://kfp.company.example", example=False))
+
+
+def test_an_unknown_environment_or_backend_names_the_nearest(tmp_path: Path) -> None:
+    assert "did you mean vertex?" in complaint("vertx")
+    assert "did you mean kubeflow?" in complaint(changed(tmp_path, "kubeflow", backend="kubflow"))
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("http://127.0.0.1:8888", True),
+        ("http://localhost", True),
+        ("[::1]:80", True),
+        ("https://127.0.0.1.example.com", False),
+        ("http://10.0.0.1", False),
+        ("http://localhost.example.com", False),
+    ],
+)
+def test_only_loopback_is_loopback(address: str, here: bool) -> None:
+    assert is_loopback(address) is here

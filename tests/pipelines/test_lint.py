@@ -1,0 +1,223 @@
+"""A test for each thing that is refused when a graph is compiled."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from kfp import compiler, dsl
+
+from pipelines import lint
+from pipelines.backends import kubeflow, local, vertex
+from pipelines.environment import load_environment
+from pipelines.resources import Accelerator, Resources
+
+PINNED = "registry.example/x@sha256:" + "0" * 64
+
+
+@dsl.component(base_image=PINNED, install_kfp_package=False)
+def word() -> str:
+    return "pass"
+
+
+@dsl.component(base_image=PINNED, install_kfp_package=False)
+def named() -> NamedTuple("Outputs", [("verdict", str)]):
+    return ("pass",)
+
+
+@dsl.component(base_image=PINNED, install_kfp_package=False)
+def numbers() -> list:
+    return [1, 2]
+
+
+@dsl.component(base_image=PINNED, install_kfp_package=False)
+def make(made: dsl.Output[dsl.Artifact]):
+    pass
+
+
+@dsl.component(base_image=PINNED, install_kfp_package=False)
+def use(given: dsl.Input[dsl.Artifact]):
+    pass
+
+
+@dsl.component(base_image=PINNED, install_kfp_package=False)
+def act(text: str):
+    pass
+
+
+@dsl.component(base_image=PINNED, install_kfp_package=False)
+def see(now: str):
+    pass
+
+
+@dsl.component(base_image=PINNED, install_kfp_package=False)
+def curate():
+    pass
+
+
+@dsl.component(base_image=PINNED, install_kfp_package=False)
+def benchmark():
+    pass
+
+
+@dsl.component(base_image=PINNED)
+def installs():
+    pass
+
+
+@dsl.component(base_image="registry.example/x:latest", install_kfp_package=False)
+def tagged():
+    pass
+
+
+@dsl.container_component
+def contained():
+    return dsl.ContainerSpec(image=PINNED, command=["true"])
+
+
+def quiet(task, cached=False):
+    return task.set_display_name("A title").set_caching_options(cached)
+
+
+def refusals(body, tmp_path: Path, environment: str) -> list[str]:
+    """What lint says of a graph whose tasks ``body`` makes."""
+    graph = dsl.pipeline(name="graph")(body)
+    compiler.Compiler().compile(graph, str(tmp_path / "graph.yaml"))
+    return lint.graph((tmp_path / "graph.yaml").read_text(), load_environment(environment))
+
+
+def nothing():
+    quiet(word())
+
+
+def branch_on_named():
+    decided = quiet(named())
+    with dsl.If(decided.outputs["verdict"] == "pass"):
+        quiet(act(text="x"))
+
+
+def cached_decision():
+    quiet(benchmark(), cached=True)
+
+
+def cached_after_uncached():
+    quiet(use(given=quiet(make()).outputs["made"]), cached=True)
+
+
+def cached_without_code():
+    quiet(curate(), cached=True)
+
+
+def cached_sees_now():
+    quiet(see(now="2026-01-01"), cached=True)
+
+
+def retry_in_loop():
+    with dsl.ParallelFor(quiet(numbers()).output):
+        quiet(word()).set_retry(2)
+
+
+def loop_in_exit_handler():
+    with dsl.ExitHandler(quiet(word())), dsl.ParallelFor(quiet(numbers()).output):
+        quiet(word())
+
+
+def installing():
+    quiet(installs())
+
+
+def by_tag():
+    quiet(tagged())
+
+
+def container():
+    quiet(contained())
+
+
+def untitled():
+    word().set_caching_options(False)
+
+
+def with_kubernetes_settings():
+    from kfp import kubernetes
+
+    kubernetes.set_timeout(quiet(word()), 60)
+
+
+@pytest.mark.parametrize(
+    ("body", "environment", "sentence"),
+    [
+        (branch_on_named, "local", "branches on the named output verdict, which is silently false"),
+        (cached_decision, "vertex", "benchmark: is cached, but it looks at the world or decides"),
+        (cached_after_uncached, "vertex", "use: is cached and takes the artifact given of make, which is not"),
+        (cached_without_code, "vertex", "curate: is cached without a code digest"),
+        (cached_sees_now, "vertex", "see: is cached and takes `now`, so it would never hit"),
+        (retry_in_loop, "kubeflow", "word: retries inside ParallelFor"),
+        (loop_in_exit_handler, "kubeflow", "ParallelFor inside ExitHandler"),
+        (installing, "kubeflow", "installs: installs packages when it starts"),
+        (by_tag, "vertex", "tagged: image registry.example/x:latest is not pinned"),
+        (container, "local", "contained: is a container component"),
+        (untitled, "vertex", "word: has no display name"),
+        (with_kubernetes_settings, "vertex", "the graph has Kubernetes settings, which vertex cannot load"),
+    ],
+)
+def test_what_is_refused_names_step_and_reason(body, environment: str, sentence: str, tmp_path: Path) -> None:
+    found = refusals(body, tmp_path, environment)
+    assert len(found) == 1
+    assert sentence in found[0]
+
+
+@pytest.mark.parametrize("environment", ["local", "kubeflow", "vertex"])
+def test_a_graph_without_fault_is_not_refused(environment: str, tmp_path: Path) -> None:
+    assert refusals(nothing, tmp_path, environment) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "environment"),
+    [
+        (retry_in_loop, "local"),
+        (loop_in_exit_handler, "vertex"),
+        (container, "vertex"),
+        (with_kubernetes_settings, "kubeflow"),
+    ],
+)
+def test_what_a_backend_can_do_is_not_refused_there(body, environment: str, tmp_path: Path) -> None:
+    assert refusals(body, tmp_path, environment) == []
+
+
+GPU = Resources(accelerator=Accelerator(type="nvidia.com/gpu"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "environment", "asked", "secrets", "sentence"),
+    [
+        (local, "local", GPU, {}, "x: accelerator: this machine hands out none"),
+        (local, "local", Resources(spot=True), {}, "x: spot: this machine is not taken away"),
+        (
+            local,
+            "local",
+            Resources(),
+            {"t": "secret://a/b"},
+            "x: secret t: secret://a/b cannot be read on this machine",
+        ),
+        (vertex, "vertex", Resources(spot=True), {}, "x: spot: Vertex AI Pipelines"),
+        (vertex, "vertex", Resources(timeout="1h"), {}, "x: timeout: Vertex AI Pipelines has no time limit"),
+        (vertex, "vertex", Resources(), {"t": "secret://t"}, "x: secret t: Vertex AI Pipelines puts no secret"),
+        (
+            kubeflow,
+            "kubeflow",
+            Resources(),
+            {"t": "env://T"},
+            "x: secret t: env://T names no key of a Kubernetes Secret",
+        ),
+    ],
+)
+def test_resources_that_cannot_be_had_are_refused(backend, environment, asked, secrets, sentence) -> None:
+    found = list(backend.cannot("x", asked, secrets, load_environment(environment)))
+    assert len(found) == 1
+    assert found[0].startswith(sentence)
+
+
+def test_resources_that_can_be_had_are_not_refused() -> None:
+    everything = Resources(cpu=4, memory="8Gi", accelerator=GPU.accelerator, timeout="1h", spot=True, retries=3)
+    assert list(kubeflow.cannot("x", everything, {"t": "secret://a/b"}, load_environment("kubeflow"))) == []
+    assert list(vertex.cannot("x", Resources(cpu=4, memory="8Gi", accelerator=GPU.accelerator), {}, None)) == []
