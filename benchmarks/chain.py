@@ -32,11 +32,11 @@ def main() -> None:
         root = Path(folder)
         compiler.Compiler().compile(chain, str(root / "graph.yaml"))
         watch = Watch(
-            started=lambda task: None,
-            finished=lambda task: None,
+            started=lambda _task: None,
+            finished=lambda _task: None,
             log=lambda name: root / f"{name}.log",
-            limits=lambda title: Limits(seconds=60),
-            may_hit=lambda task, outputs: True,
+            limits=lambda _title: Limits(seconds=60),
+            may_hit=lambda _task, _outputs: True,
         )
         begun = time.perf_counter()
         if not run_graph((root / "graph.yaml").read_text(), {}, root=root, watch=watch):

@@ -109,17 +109,16 @@ def _documents(documents: list[Any], environment: Environment) -> Iterator[str]:
 
 def _branches_on_named_outputs(spec: Spec) -> Iterator[str]:
     """KFP's local runner takes no branch on a named output and calls the run a success."""
-    levels = [spec["root"], *spec["components"].values()]
-    for level in levels:
+    for level in [spec["root"], *spec["components"].values()]:
         for name, task in level.get("dag", {}).get("tasks", {}).items():
+            given = task.get("inputs", {}).get("parameters", {})
             condition = task.get("triggerPolicy", {}).get("condition", "")
             for channel in re.findall(r"parameter_values\['([^']+)'\]", condition):
-                given = task.get("inputs", {}).get("parameters", {}).get(channel, {})
-                key = given.get(PARAMETER, {}).get("outputParameterKey") or channel.rpartition("-")[2]
-                if channel.startswith("pipelinechannel--") and (PARAMETER in given) and key != "Output":
+                key = given.get(channel, {}).get(PARAMETER, {}).get("outputParameterKey", "Output")
+                if key != "Output":
                     yield (
-                        f"{name}: branches on the named output {key}, which is silently false on this machine; branch on"
-                        " the step's unnamed output, a word"
+                        f"{name}: branches on the named output {key}, which is silently false on this machine; branch"
+                        " on the step's unnamed output, a word"
                     )
 
 
