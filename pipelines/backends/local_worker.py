@@ -273,8 +273,6 @@ def _end(recorder: Recorder, state: State, error: str = "", code: int = 0) -> No
     )
 
 
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
