@@ -125,7 +125,7 @@ class _Desk:
         product = pick(list(phrases.PRODUCTS))
         urgency = pick(list(phrases.URGENCY))
         queue, fault = self._fault(phrases.PRODUCTS[product])
-        middle = [fault, *self._random.sample(phrases.DETAILS, self._random.choice((1, 1, 2)))]
+        middle = [fault, self._random.choice(phrases.DETAILS)]
         middle.append(pick(phrases.URGENCY[urgency]))
         if contact:
             middle.append(pick(phrases.CONTACTS[contact]))
