@@ -1,0 +1,42 @@
+"""Writes a run's page from the run's folder and the reports in the store."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.core.errors import InvalidInput
+from components.core.report import Report
+from components.core.run import Run
+from components.core.store import Store
+
+
+def write_page(run_folder: Path, store: Store, followed: Sequence[Path] = ()) -> Path:
+    """Writes ``report.html`` into a run's folder and returns its path.
+
+    ``followed`` are the folders of the runs that this one asked for; they are told of on the same page. A run that is
+    not finished has a page too. Raises InvalidInput when a folder holds no record of a run.
+    """
+    # Imported here: following a run needs no templates until the run has ended.
+    from pipelines.page.render import render_run
+
+    told = [_told(folder, store) for folder in (run_folder, *followed)]
+    page = run_folder / "report.html"
+    part = page.with_name(f"{page.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        part.write_text(render_run(*told[0], followed=told[1:]), encoding="utf-8", errors="backslashreplace")
+        part.replace(page)
+    finally:
+        part.unlink(missing_ok=True)
+    return page
+
+
+def _told(folder: Path, store: Store) -> tuple[Run, dict[str, Report]]:
+    path = folder / "run.json"
+    try:
+        run = Run.read(path.read_bytes(), str(path))
+    except FileNotFoundError as error:
+        raise InvalidInput(f"{path}: there is no such run; `sluice runs` lists them") from error
+    named = {step.name: step.report for step in run.steps if step.report and store.exists(step.report)}
+    return run, {name: Report.read(store.read(key), key) for name, key in named.items()}

@@ -1,0 +1,85 @@
+"""How numbers, times and names are written on the page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from components.core.report import Figure
+
+
+def count(number: float) -> str:
+    """A whole number with separators: 12,345."""
+    return f"{round(number):,}"
+
+
+def number(value: float) -> str:
+    """A number with as many digits as a reader needs."""
+    if value == round(value) and abs(value) < 1e15:
+        return count(value)
+    if abs(value) >= 1000:
+        return count(value)
+    return f"{value:.4g}" if abs(value) >= 0.01 else f"{value:.2g}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with one digit: 87.2 %."""
+    return f"{100 * share:.1f} %"
+
+
+def seconds(value: float) -> str:
+    """A duration: 0.42 s, 12.3 s, 3 min 12 s, 1 h 04 min."""
+    if value < 60:
+        return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def size(value: float) -> str:
+    """A number of bytes: 640 kB, 1.2 GB."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{count(value)} B"
+
+
+def moment(text: str) -> str:
+    """An ISO 8601 moment for a person: 24 Nov 2026, 08:55 UTC. What is no moment is shown as it is."""
+    at = parsed(text)
+    return f"{at.day} {at:%b %Y, %H:%M} UTC" if at else text
+
+
+def parsed(text: str) -> datetime | None:
+    """An ISO 8601 moment in UTC, None where there is none."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def elapsed(started: str, ended: str) -> float | None:
+    """The seconds between two moments, None unless both are there."""
+    start, end = parsed(started), parsed(ended)
+    return max(0.0, (end - start).total_seconds()) if start and end else None
+
+
+def amount(value: float, unit: str) -> str:
+    """A value in its unit."""
+    written = {"share": percent, "bytes": size, "s": seconds, "seconds": seconds}.get(unit)
+    return written(value) if written else f"{number(value)} {unit}".strip()
+
+
+def figure(shown: Figure, name: str) -> str:
+    """A figure with its unit, unless its name says it."""
+    return amount(shown.value, "" if shown.unit and shown.unit in words(name).split() else shown.unit)
+
+
+def words(name: str) -> str:
+    """A name as words: too_short becomes "too short"."""
+    return name.replace("_", " ").strip()
+
+
+def clipped(text: str, most: int) -> str:
+    """Text of at most so many characters; what is left out is an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

@@ -1,0 +1,222 @@
+"""The page of a run: one self-contained HTML file from the run's record and its steps' reports.
+
+It loads nothing and runs no script but its own: a policy in the page names the script by digest, so that a text that
+looked like markup could do nothing even if it were not escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.core.report import Example, Report
+from components.core.run import Run, State, StepRun
+from pipelines.page import notation
+from pipelines.page.charts import Curve, Score, curve, scores
+from pipelines.page.flow import Reach, river
+from pipelines.page.graph import FORMATS, Drawing, draw
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent / "template"
+SIGNS = {
+    State.PENDING: "·",
+    State.RUNNING: "▸",
+    State.DONE: "✓",
+    State.FAILED: "✕",
+    State.SKIPPED: "–",
+    State.CANCELLED: "■",
+}
+MOST_ANSWERS = 8
+
+
+@dataclass(frozen=True)
+class ShownStep:
+    """A step on the page."""
+
+    step: StepRun
+    anchor: str
+    report: Report | None
+    offset: float = 0  # of its beginning and its length in the run's time, in hundredths
+    length: float = 0
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        return self.step.title or self.step.name
+
+    @property
+    def look(self) -> str:
+        """The state that colours it: one answered from the cache looks different from one that worked."""
+        return "cached" if self.step.cached and self.step.state is State.DONE else str(self.step.state)
+
+    @property
+    def examples(self) -> list[Example]:
+        """What it shows that is no right or wrong answer."""
+        return [example for example in self.report.examples if example.good is None] if self.report else []
+
+
+@dataclass(frozen=True)
+class ShownRun:
+    """A run on the page."""
+
+    run: Run
+    steps: list[ShownStep]
+    drawings: list[Drawing] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """From its start to its end, or to the end of its last step."""
+        whole = notation.elapsed(self.run.started, self.run.ended)
+        return whole if whole is not None else max((_end(self.run, step.step) for step in self.steps), default=0.0)
+
+    @property
+    def broken(self) -> list[ShownStep]:
+        """The steps that failed."""
+        return [step for step in self.steps if step.step.error or step.step.state is State.FAILED]
+
+    def anchors(self) -> dict[str, str]:
+        """Where each step is told of, by name."""
+        return {step.step.name: step.anchor for step in self.steps}
+
+
+Told = tuple[Run, Mapping[str, Report]]
+
+
+def render_run(run: Run, reports: Mapping[str, Report], followed: Sequence[Told] = ()) -> str:
+    """The page of a run and of the runs that it asked for, with the reports of each by the step's name."""
+    runs = [_shown(index, *told) for index, told in enumerate([(run, reports), *followed])]
+    steps = [step for shown in runs for step in shown.steps]
+    script = (FOLDER / "script.js").read_text()
+    return _environment().get_template("report.html").render(
+        runs=runs,
+        steps=steps,
+        river=river([step.name for step in run.steps], reports),
+        curves=_curves(steps),
+        scores=_scores(steps),
+        wrong=_answers(steps, good=False),
+        right=_answers(steps, good=True),
+        tiles=_tiles(runs, steps),
+        titles={step.step.name: step.title for step in runs[0].steps},
+        facts=facts,
+        percents=all(score.text.endswith("%") for score in _scores(steps)),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )  # fmt: skip
+
+
+@cache
+def _environment() -> Environment:
+    # Imported here: the command line starts without it.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = ("count", "number", "percent", "seconds", "size", "moment", "amount", "figure", "words", "clipped")
+    environment.filters.update({name: getattr(notation, name) for name in names})
+    environment.filters["points"] = json.dumps
+    environment.globals["sign"] = lambda step: SIGNS[step.state]
+    return environment
+
+
+def _shown(index: int, run: Run, reports: Mapping[str, Report]) -> ShownRun:
+    whole = max([_end(run, step) for step in run.steps] + [notation.elapsed(run.started, run.ended) or 0, 1e-9])
+    steps = [
+        ShownStep(
+            step=step,
+            anchor=f"r{index}-{position}",
+            report=reports.get(step.name),
+            offset=100 * (notation.elapsed(run.started, step.started) or 0) / whole,
+            length=100 * step.seconds / whole,
+        )
+        for position, step in enumerate(run.steps)
+    ]
+    return ShownRun(run, steps, [draw(run.steps, shape) for shape in FORMATS])
+
+
+def _end(run: Run, step: StepRun) -> float:
+    return (notation.elapsed(run.started, step.started) or 0.0) + step.seconds
+
+
+def _curves(steps: Sequence[ShownStep]) -> list[Curve]:
+    """Every series of every step; the loss first."""
+    found = [
+        curve(step.title, name, series) for step in steps if step.report for name, series in step.report.series.items()
+    ]
+    return sorted((one for one in found if one), key=lambda one: one.name != "loss")
+
+
+def _scores(steps: Sequence[ShownStep]) -> list[Score]:
+    with_interval = [
+        step.report
+        for step in steps
+        if step.report and any(figure.low is not None for figure in step.report.figures.values())
+    ]
+    return [score for report in with_interval for score in scores(report)]
+
+
+def _answers(steps: Sequence[ShownStep], good: bool) -> list[Example]:
+    told = [example for step in steps if step.report for example in step.report.examples if example.good is good]
+    return told[:MOST_ANSWERS]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One of the few numbers that a reader looks for first."""
+
+    name: str
+    value: str
+    note: str
+    bar: Score | None = None
+    curve: Curve | None = None
+
+
+def _tiles(runs: Sequence[ShownRun], steps: Sequence[ShownStep]) -> list[Tile]:
+    tiles = [Tile(score.name, score.text, score.interval, bar=score) for score in _scores(steps) if score.level == 0][
+        :2
+    ]
+    tiles += _rows_tile(runs[0])
+    loss = next((one for one in _curves(steps) if one.name == "loss"), None)
+    if loss:
+        tiles.append(Tile("loss", notation.number(loss.last), f"from {notation.number(loss.first)}", curve=loss))
+    return [*tiles, _time_tile(runs, steps)]
+
+
+def _rows_tile(shown: ShownRun) -> list[Tile]:
+    reaches: list[Reach] = river([step.step.name for step in shown.steps], _reports(shown))
+    if not reaches or shown.run.state is not State.DONE:
+        return []
+    out = sum(left.rows for reach in reaches for left in reach.leaving if left.how != "aside")
+    note = f"of {notation.count(reaches[0].into)} rows; {notation.count(out)} left out"
+    return [Tile("rows to learn from", notation.count(reaches[-1].onward), note)]
+
+
+def _reports(shown: ShownRun) -> dict[str, Report]:
+    return {step.step.name: step.report for step in shown.steps if step.report}
+
+
+def _time_tile(runs: Sequence[ShownRun], steps: Sequence[ShownStep]) -> Tile:
+    cached = sum(step.look == "cached" for step in steps)
+    note = f"{len(steps)} steps" + (f", {cached} from the cache" if cached else "")
+    cpu = sum(shown.run.cost.cpu_seconds for shown in runs)
+    note += f"; {notation.seconds(cpu)} of CPU" if cpu else ""
+    return Tile("time", notation.seconds(sum(shown.seconds for shown in runs)), note)
+
+
+def facts(run: Run) -> dict[str, Any]:
+    """The digests of a run that a person may want to copy, by name."""
+    named = {"recipe": run.recipe_digest, "environment": run.environment_digest, "compiled graph": run.spec}
+    named |= {f"code of {stage}": digest for stage, digest in run.code.items()}
+    return {name: digest for name, digest in named.items() if digest}
