@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 
 from components.core.report import Figure
 
+MOST_UNIT = 20
+"""A unit does not break across lines, so a long one is cut."""
+
 
 def count(number: float) -> str:
     """A whole number with separators: 12,345."""
@@ -67,7 +70,7 @@ def elapsed(started: str, ended: str) -> float | None:
 def amount(value: float, unit: str) -> str:
     """A value in its unit."""
     written = {"share": percent, "bytes": size, "s": seconds, "seconds": seconds}.get(unit)
-    return written(value) if written else f"{number(value)} {unit}".strip()
+    return written(value) if written else f"{number(value)} {clipped(unit, MOST_UNIT)}".strip()
 
 
 def figure(shown: Figure, name: str) -> str:

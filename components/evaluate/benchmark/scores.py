@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from components.core.report import Example, Figure
 from components.core.rows import Row
 
+MOST_LETTERS = 4000
+"""Of a prompt or an answer in the report; the answers have all."""
 Z = 1.959963984540054
 """The 97.5 % quantile of the normal distribution: two-sided 95 %."""
 
@@ -96,4 +98,9 @@ def _example(question: Row, answer: Row) -> Example:
     good = answer["score"] == 1.0
     prompt = "\n".join(f"{message['role']}: {message['content']}" for message in question["messages"])
     said = answer["answer"] if good else f"{answer['answer']}\n\nexpected: {answer['reference']}"
-    return Example(title=f"{answer['suite']}: {'right' if good else 'wrong'}", before=prompt, after=said, good=good)
+    title = f"{answer['suite']}: {'right' if good else 'wrong'}"
+    return Example(title=title, before=_clipped(prompt), after=_clipped(said), good=good)
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}…"

@@ -26,6 +26,7 @@ from pipelines.page import notation
         (notation.moment("no moment"), "no moment"),
         (notation.words("too_short"), "too short"),
         (notation.clipped("decontaminate", 8), "deconta…"),
+        (notation.amount(3, "unit" * 9), "3 unitunitunitunituni…"),
     ],
 )
 def test_numbers_and_names_are_written_for_a_reader(written: str, expected: str) -> None:
