@@ -191,7 +191,7 @@ def _tiles(runs: Sequence[ShownRun], steps: Sequence[ShownStep]) -> list[Tile]:
     loss = next((one for one in _curves(steps) if one.name == "loss"), None)
     if loss:
         tiles.append(Tile("loss", notation.number(loss.last), f"from {notation.number(loss.first)}", curve=loss))
-    return [*tiles, _time_tile(runs, steps)]
+    return tiles + _time_tile(runs, steps)
 
 
 def _rows_tile(shown: ShownRun) -> list[Tile]:
@@ -207,12 +207,13 @@ def _reports(shown: ShownRun) -> dict[str, Report]:
     return {step.step.name: step.report for step in shown.steps if step.report}
 
 
-def _time_tile(runs: Sequence[ShownRun], steps: Sequence[ShownStep]) -> Tile:
+def _time_tile(runs: Sequence[ShownRun], steps: Sequence[ShownStep]) -> list[Tile]:
+    whole = sum(shown.seconds for shown in runs)
     cached = sum(step.look == "cached" for step in steps)
     note = f"{len(steps)} steps" + (f", {cached} from the cache" if cached else "")
     cpu = sum(shown.run.cost.cpu_seconds for shown in runs)
     note += f"; {notation.seconds(cpu)} of CPU" if cpu else ""
-    return Tile("time", notation.seconds(sum(shown.seconds for shown in runs)), note)
+    return [Tile("time", notation.seconds(whole), note)] if whole else []
 
 
 def facts(run: Run) -> dict[str, Any]:

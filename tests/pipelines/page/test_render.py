@@ -143,6 +143,12 @@ def test_the_page_of_a_failed_run_says_what_was_wrong_and_where(opened) -> None:
     assert "skipped" in page.text_content("a.node[aria-label^='Finetune']")
 
 
+def test_a_run_that_has_just_begun_does_not_say_how_it_ended(opened) -> None:
+    page = opened("waiting")
+    assert "exit code" not in page.inner_text("body")
+    assert "running" in page.inner_text(".summary")
+
+
 def test_texts_are_shown_and_never_run(opened, pages) -> None:
     page = opened("good")
     assert page.title() == "helpdesk lifecycle: done"
