@@ -6,6 +6,7 @@ Imports kfp, and no library that a step works with.
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import tempfile
 import warnings
@@ -80,9 +81,9 @@ def compile_components(environment: Environment) -> Iterator[tuple[str, str]]:
     from kfp import compiler
 
     for name, step in catalogue.steps().items():
-        component = step.component()
-        spec = component.pipeline_spec
-        _resolve_images(spec, environment)
+        component = copy.deepcopy(step.component())
+        container = component.component_spec.implementation.container
+        container.image = _pinned_image(container.image, environment)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "component.yaml"
             with _quiet():
@@ -108,18 +109,18 @@ def _compile(
 
 
 def _resolve_images(spec: Any, environment: Environment) -> None:
-    """Replaces logical images by registry and digest; locally they stay, nothing is pulled there."""
-    if isinstance(environment, LocalEnvironment):
-        return
     for executor in spec.deployment_spec["executors"].values():
-        if "container" not in executor:
-            continue
-        image = executor["container"]["image"]
-        if "@" in image:
-            continue
-        if image not in environment.images:
-            raise InvalidInput(f"environment {environment.name}: images: there is no {image}; add it, pinned by digest")
-        executor["container"]["image"] = environment.images[image]
+        if "container" in executor:
+            executor["container"]["image"] = _pinned_image(executor["container"]["image"], environment)
+
+
+def _pinned_image(image: str, environment: Environment) -> str:
+    """A logical image by registry and digest; locally it stays as it is, nothing is pulled there."""
+    if isinstance(environment, LocalEnvironment) or "@" in image:
+        return image
+    if image not in environment.images:
+        raise InvalidInput(f"environment {environment.name}: images: there is no {image}; add it, pinned by digest")
+    return environment.images[image]
 
 
 @contextlib.contextmanager

@@ -1,12 +1,10 @@
 """The lifecycle: text becomes a fine-tuned candidate, and its release is asked for."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from kfp import dsl
 
-from pipelines.placement import Placement
+from pipelines.placement import WORD, Placement
 
 
 def lifecycle(place: Placement, release: str) -> Any:
@@ -14,8 +12,8 @@ def lifecycle(place: Placement, release: str) -> Any:
 
     @dsl.pipeline(name="lifecycle", description="Sources to a candidate, and the request for its release.")
     def graph(now: str) -> None:
-        sources = place("resolve", now=now).output
-        documents = place("ingest", sources=sources).output
+        sources = place("resolve", now=now).outputs[WORD]
+        documents = place("ingest", sources=sources).outputs["documents"]
         documents = place("validate", documents=documents).outputs["validated"]
         documents = place("curate", documents=documents).outputs["curated"]
         documents = place("deduplicate", documents=documents).outputs["deduplicated"]

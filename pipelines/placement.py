@@ -12,6 +12,8 @@ from pipelines.backends import kubeflow, local, vertex
 from pipelines.environment import Environment
 from pipelines.recipe import RecipeBase
 
+WORD = "Output"
+"""The unnamed output of a step: the one that a branch may look at."""
 BACKENDS: dict[str, Any] = {"local": local, "kubeflow": kubeflow, "vertex": vertex}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,11 @@ def recipe_model() -> type[RecipeBase]:
         needed = any(field.is_required() for field in section.model_fields.values())
         sections[name] = (section, ...) if needed else (section, Field(default_factory=section))
     stage = create_model("TrainingStage", __base__=Stage, __doc__=Stage.__doc__, **trainers)
-    stages = (tuple[stage, ...], RecipeBase.model_fields["train"])  # type: ignore[valid-type]
-    return create_model("Recipe", __base__=RecipeBase, train=stages, **sections)
+    stages = (tuple[stage, ...], RecipeBase.model_fields["train"])
+    with warnings.catch_warnings():
+        # A step is named as it is, also where pydantic has a deprecated method of that name (`validate`).
+        warnings.filterwarnings("ignore", message="Field name .* shadows an attribute")
+        return create_model("Recipe", __base__=RecipeBase, train=stages, **sections)
 
 
 def load_recipe(path: Path, assignments: tuple[str, ...] = ()) -> RecipeBase:
@@ -144,21 +148,19 @@ def as_document(recipe: RecipeBase) -> dict[str, Any]:
 
 def _checked(located: Located) -> RecipeBase:
     refuse_credentials(located)
-    suites, style = located.value.get("suites"), located.value.get("format")
-    if isinstance(style, dict) and (suites is None or (isinstance(suites, dict) and "format" not in suites)):
-        shared = {key: value for key, value in style.items() if key in _shared_format_fields()}
-        located.value["suites"] = {**(suites or {}), "format": shared}
+    _share_with_suites(located)
     return located_yaml.validate(recipe_model(), located)
 
 
-@cache
-def _shared_format_fields() -> frozenset[str]:
-    """What exam questions are formatted by: the same as the training side, so it is written once."""
-    suites = catalogue.steps().get("suites")
-    if not suites or "format" not in suites.settings().model_fields:
-        return frozenset()
-    annotation: Any = suites.settings().model_fields["format"].annotation
-    return frozenset(annotation.model_fields)
+def _share_with_suites(located: Located) -> None:
+    """Exam questions are read and put as the training side is, so a recipe says it once."""
+    suites, ingest, style = (located.value.get(name) or {} for name in ("suites", "ingest", "format"))
+    if not all(isinstance(section, dict) for section in (suites, ingest, style)):
+        return
+    shared = {name: ingest[name] for name in ("text", "group") if name in ingest}
+    if style:
+        shared["format"] = {key: value for key, value in style.items() if key != "resources"}
+    located.value["suites"] = {**shared, **suites}
 
 
 def _with_base(path: Path, seen: tuple[Path, ...]) -> Located:

@@ -1,7 +1,5 @@
 """The release: what is known about a candidate before anyone decides about it. So far: its benchmark."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from kfp import dsl

@@ -265,7 +265,7 @@ def _end(recorder: Recorder, state: State, error: str = "", code: int = 0) -> No
     steps = tuple(step.model_copy(update={"state": final.get(step.state, step.state)}) for step in recorder.run.steps)
     broken = next((step for step in steps if step.state is State.FAILED), None)
     if state is State.FAILED and broken:
-        error, code = error or f"{broken.name}: {broken.error}", code or broken.exit_code
+        error, code = error or broken.error, code or broken.exit_code
     if state is not State.DONE:
         code = code or int(ExitCode.FAILED)
     recorder.change(

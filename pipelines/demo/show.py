@@ -22,7 +22,7 @@ BUDGET_SECONDS = 180
 RECIPE = Path(__file__).parents[1] / "recipes" / "helpdesk.yaml"
 
 FOUND_AS = {
-    ("validate", "completion_not_json"): "rejected:values_to_be_json_parseable",
+    ("validate", "completion_not_json"): "rejected:meta.completion_be_json_parseable",
     ("deduplicate", "exact"): "figure:exact",
     ("deduplicate", "near"): "figure:near",
     ("redact", "email"): "figure:emails",
