@@ -49,7 +49,6 @@ SCHEMAS: dict[Kind, pa.Schema] = {
             ("group", pa.string()),
             ("slices", pa.list_(pa.string())),
             ("messages", _MESSAGES),  # the prompt
-            ("text", pa.string()),  # the text as its source has it: what the training side must not contain
             ("reference", pa.string()),
             ("choices", pa.list_(pa.string())),  # empty for generated answers
             ("text", pa.string()),  # the question without the prompt around it, which training texts must not hold
