@@ -21,7 +21,8 @@ MOST_BYTES = 60_000
 class StepSettings(BaseModel):
     """The base of every step's settings: unknown keys are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A whole number as the default of a float would be written as 1, and as 1.0 once it was read back.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     def encode(self) -> str:
         """These settings, defaults included, as the string that a graph carries."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from components.core.attempt import Attempt
 from components.core.manifest import Kind, Manifest
 from components.core.store import Store
 from components.train.base.settings import Base, Scratch
+
+# Threads that spin while they wait for each other make shared cores ten times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 SMALL = Scratch(vocabulary=400, hidden=32, layers=1, heads=2, kv_heads=1, intermediate=64, context=128)
 TICKETS = [
