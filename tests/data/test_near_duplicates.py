@@ -27,7 +27,7 @@ def reader(rows: dict[str, str], batch_rows: int = 1000):
 
 
 def planted(similarity: float, pairs: int, words: int = 200, seed: int = 0) -> tuple[dict[str, str], set]:
-    """Pairs of texts of a known Jaccard similarity: two texts share their first words, of which follows their shingles."""
+    """Pairs of texts of a known Jaccard similarity: each shares its first words, and thus its first shingles."""
     random_ = random.Random(seed)
     shingles = words - 4
     shared = round(2 * shingles * similarity / (1 + similarity))
