@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 EXPERIMENT = "sluice"
@@ -24,7 +25,7 @@ class Tracking:
         self._waiting: list[tuple[str, float, int, int]] = []
         self._run = ""
         if uri:
-            with self._guarded():
+            with self._guarded(), _alone(uri):
                 self._start(uri, name, tags, parameters)
 
     def point(self, figures: Mapping[str, float], step: int) -> None:
@@ -68,11 +69,26 @@ class Tracking:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
+        from alembic.util import CommandError
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+        except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
             self.failure = str(error).splitlines()[0]
             print(f"tracking is off, the training goes on: {self.failure}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Two trainings that begin at once would both set up the tables of a new SQLite file, and one would fail."""
+    if not uri.startswith("sqlite:"):
+        yield
+        return
+    from filelock import FileLock
+
+    path = Path(uri.removeprefix("sqlite:///") + ".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path, timeout=60):
+        yield
