@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,8 +133,6 @@ def _type(field: FieldInfo) -> str:
 
 
 def _short(name: str) -> str:
-    import re
-
     return re.sub(r"\b[a-z_]+(\.[a-z_]+)+\.([A-Z]\w+)", r"\2", name).replace("typing.", "")
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _BYTES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "": 1}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -27,16 +26,6 @@ def seconds_of(duration: str) -> int:
     return int(matched[1]) * _SECONDS[matched[2]]
 
 
-def _memory(text: str) -> str:
-    bytes_of(text)
-    return text
-
-
-def _duration(text: str) -> str:
-    seconds_of(text)
-    return text
-
-
 class Accelerator(BaseModel):
     """Accelerators of one type."""
 
@@ -52,12 +41,24 @@ class Resources(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     cpu: float | None = Field(default=None, gt=0, description="Processors (cores).")
-    memory: Annotated[str, AfterValidator(_memory)] | None = Field(
-        default=None, description="Most memory, after which the step is ended (512Mi, 4Gi)."
-    )
+    memory: str | None = Field(default=None, description="Most memory, after which the step is ended (512Mi, 4Gi).")
     accelerator: Accelerator | None = None
-    timeout: Annotated[str, AfterValidator(_duration)] | None = Field(
+    timeout: str | None = Field(
         default=None, description="Longest time, after which the step is ended (90s, 30m, 12h)."
     )
     spot: bool = Field(default=False, description="Whether a machine that may be taken away will do.")
     retries: int = Field(default=0, ge=0, le=10, description="How often a failed step is tried again.")
+
+    @field_validator("memory")
+    @classmethod
+    def _is_memory(cls, text: str | None) -> str | None:
+        if text is not None:
+            bytes_of(text)
+        return text
+
+    @field_validator("timeout")
+    @classmethod
+    def _is_duration(cls, text: str | None) -> str | None:
+        if text is not None:
+            seconds_of(text)
+        return text

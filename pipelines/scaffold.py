@@ -5,6 +5,8 @@ from __future__ import annotations
 import keyword
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from string import Template
 
@@ -45,6 +47,8 @@ def new_step(stage: str, name: str, root: Path = catalogue.ROOT) -> list[Path]:
     if not (root / stage / "__init__.py").exists():
         (root / stage / "__init__.py").write_text(f'"""The stage {stage}: say here what it is for."""\n')
         written.append(root / stage / "__init__.py")
+    _tidy(written)
+    catalogue.steps.cache_clear()
     return written
 
 
@@ -79,3 +83,9 @@ def _package(folder: Path) -> list[Path]:
         return []
     path.touch()
     return [path]
+
+
+def _tidy(files: list[Path]) -> None:
+    """Sorts imports and wraps lines as this checkout wants them: both depend on how long the names are."""
+    for words in (["format"], ["check", "--fix"], ["format"]):
+        subprocess.run([sys.executable, "-m", "ruff", *words, "--quiet", *map(str, files)], check=True)

@@ -75,7 +75,7 @@ def run_graph(text: str, arguments: dict[str, Any], *, root: Path, watch: Watch)
     """
     if not kfp.__version__.startswith(KFP_VERSION):
         raise Failed(
-            f"kfp {kfp.__version__} is installed, the local backend is made for {KFP_VERSION}x; install that: `make setup`"
+            f"kfp {kfp.__version__} is installed, the local backend is made for {KFP_VERSION}x; run `make setup`"
         )
     graph = components.load_component_from_text(text)
     runner = local.SubprocessRunner(use_venv=False)

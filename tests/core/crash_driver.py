@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from components.core.attempt import Attempt, Draft
+from components.core.errors import InvalidInput
 from components.core.manifest import Kind, Manifest
 from components.core.rows import SCHEMAS, RowWriter
 from components.core.settings import StepSettings
@@ -76,7 +77,7 @@ def unsound(uri: str) -> list[str]:
             try:
                 for shard in Manifest.read(store.read(key), key).shards:
                     store.read_verified(shard.uri, shard.sha256)
-            except Exception as error:
+            except InvalidInput as error:
                 found.append(f"{key}: {error}")
     return found
 
