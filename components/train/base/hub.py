@@ -13,13 +13,17 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     HTTPError,
     LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import disable_progress_bars
 
 from components.core.errors import Failed, InvalidInput
 from components.core.secrets import SCHEME, resolve_secret
 from components.train.base.settings import Hub
+
+disable_progress_bars()
 
 
 class Repository:
@@ -83,7 +87,7 @@ class Repository:
             raise InvalidInput(
                 f"{where}: there is no model {model}, or it is not public: check the name, or {self._advice}"
             ) from error
-        except (HfHubHTTPError, LocalEntryNotFoundError, HTTPError) as error:
+        except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, HTTPError) as error:
             status = getattr(getattr(error, "response", None), "status_code", None)
             if status in (401, 403):
                 raise InvalidInput(f"{where}: {model} may not be read ({status}): {self._advice}") from error

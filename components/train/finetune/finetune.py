@@ -13,7 +13,7 @@ import torch
 from transformers import set_seed
 
 from components.core.attempt import Attempt, Draft, Outcome
-from components.core.errors import InvalidInput
+from components.core.errors import Failed, InvalidInput
 from components.core.manifest import Kind, Manifest, ModelFacts
 from components.core.report import Figure, Series
 from components.train.finetune.checkpoints import Checkpoints, training_key
@@ -44,8 +44,16 @@ def finetune(attempt: Attempt, tokens: Manifest, model: Manifest, tracking: str,
         watcher.end(finished)
     attempt.figures["tracking_failed"] = Figure(value=int(bool(watcher.failure)), unit="runs")
     outcome = attempt.commit({"trained": draft}, settings=settings, inputs={"tokens": tokens, "model": model})
-    checkpoints.remove_all()
+    _tidy(checkpoints)
     return outcome
+
+
+def _tidy(checkpoints: Checkpoints) -> None:
+    """What is trained is committed: a store that will not remove anything does not undo that."""
+    try:
+        checkpoints.remove_all()
+    except Failed as error:
+        print(f"the checkpoints stay where they are: {error}", file=sys.stderr, flush=True)
 
 
 def _train(
@@ -56,6 +64,7 @@ def _train(
     with attempt.timed("load"):
         lean = settings.method == "lora" and uses_bfloat16(settings)
         weights, tokenizer = load_folder(attempt, model, place / "base", torch.bfloat16 if lean else torch.float32)
+        _check_targets(settings, tied=bool(weights.config.get_text_config().tie_word_embeddings))
         examples = read_examples(attempt, tokens, place)
     trainer = build_trainer(weights, tokenizer, examples, settings, place / "trainer", keeper)
     resumed = keeper.checkpoints.load_newest(place / "resume")
@@ -78,6 +87,16 @@ def _check_belongs(tokens: Manifest, model: Manifest) -> None:
         raise InvalidInput(
             f"{tokens.key}: these tokens are of another model ({made_with.content_digest[:12]}…, not"
             f" {model.content_digest[:12]}…); run tokenise with the model that is to be trained"
+        )
+
+
+def _check_targets(settings: Finetune, tied: bool) -> None:
+    """An adapter on one of two layers that share a matrix cannot be merged: the other one would change with it."""
+    shared = {"lm_head", "embed_tokens"} & set(settings.lora.target_modules)
+    if settings.method == "lora" and tied and shared:
+        raise InvalidInput(
+            f"finetune.lora.target_modules: {shared.pop()} shares its matrix with another layer in this model, so its"
+            " adapter could not be merged; leave it out"
         )
 
 

@@ -14,6 +14,8 @@ from components.core.errors import Failed, InvalidInput
 from components.core.manifest import Kind
 from components.core.rows import read_batches
 from components.core.settings import StepSettings
+from components.data.tokenise.settings import Tokenise
+from components.data.tokenise.tokenise import tokenise
 from components.train.base.base import base
 from components.train.base.settings import Base
 from components.train.finetune.checkpoints import Checkpoints
@@ -130,10 +132,20 @@ def test_an_adapter_is_small_names_its_base_and_is_the_same_every_time(store, to
     assert first.report.figures["trained_weights"].value == sum(tensor.numel() for tensor in weights.values())
 
 
-def test_an_adapter_may_sit_on_the_output_layer(store, tokens, small_model) -> None:
-    lora = Lora(r=2, target_modules=("q_proj", "lm_head"))
-    trained = _train(store, tokens, small_model, LORA.model_copy(update={"lora": lora})).manifests["trained"]
+ON_THE_HEAD = LORA.model_copy(update={"lora": Lora(r=2, target_modules=("q_proj", "lm_head"))})
+
+
+def test_an_adapter_may_sit_on_the_output_layer(store, conversations) -> None:
+    apart = Base(scratch=SMALL.model_copy(update={"tie_embeddings": False}))
+    model = base(Attempt(store, "base"), conversations, apart).manifests["model"]
+    tokens = tokenise(Attempt(store, "tokenise"), conversations, model, Tokenise()).manifests["tokens"]
+    trained = _train(store, tokens, model, ON_THE_HEAD).manifests["trained"]
     assert any("lm_head" in name for name in _weights(store, trained))
+
+
+def test_an_adapter_on_a_shared_matrix_is_refused(store, tokens, small_model) -> None:
+    with pytest.raises(InvalidInput, match="lm_head shares its matrix with another layer"):
+        _train(store, tokens, small_model, ON_THE_HEAD)
 
 
 def test_tokens_of_another_model_are_refused(store, tokens, conversations) -> None:
@@ -148,6 +160,26 @@ def test_a_loss_that_is_no_number_ends_the_training(store) -> None:
     state = type("State", (), {"global_step": 7, "max_steps": 9})()
     with pytest.raises(Failed, match=r"the loss is nan at step 7; lower finetune\.learning_rate"):
         keeper.on_log(None, state, None, {"loss": math.nan})
+
+
+@pytest.mark.parametrize("when", [{"save_every_steps": 1}, {"save_every_seconds": 1e-6}])
+def test_checkpoints_are_saved_by_steps_or_seconds_but_not_of_the_result(when, store, tokens, small_model, monkeypatch):
+    saved = []
+    monkeypatch.setattr(Checkpoints, "save", lambda _self, _folder, _attempt, step: saved.append(step))
+    _train(store, tokens, small_model, QUICK.model_copy(update={"max_steps": 5} | when))
+    assert saved == [1, 2, 3, 4]
+
+
+def test_a_store_that_removes_nothing_does_not_undo_the_training(
+    store, tokens, small_model, monkeypatch, capsys
+) -> None:
+    def fail(*_):
+        raise Failed("read-only")
+
+    monkeypatch.setattr(Checkpoints, "remove_all", fail)
+    trained = _train(store, tokens, small_model, QUICK.model_copy(update={"max_steps": 1})).manifests["trained"]
+    assert store.exists(trained.key)
+    assert "the checkpoints stay where they are" in capsys.readouterr().err
 
 
 def test_nothing_is_told_to_anybody(store, tokens, small_model, monkeypatch) -> None:
