@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from components.core.attempt import Attempt, Draft, Outcome
 from components.core.conversation import ConversationFormat, Message, columns_of, exchange
@@ -16,6 +17,14 @@ from components.core.rows import Row
 from components.core.sources import PinnedSource, pinned_sources, read_source
 from components.core.suites import HEADS, Scorer, Suite, question_digest, suite_digest, write_heads
 from components.evaluate.suites.settings import Suites
+
+
+class Found(NamedTuple):
+    """A row that may be a question: where it stands, its text, its other columns."""
+
+    place: str
+    text: str
+    columns: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -37,10 +46,11 @@ class Paper:
     id: str
     format: ConversationFormat
     scorer: Scorer
+    choices: str
     settings: Suites
     asked: list[Asked] = field(default_factory=list)
 
-    def read(self, attempt: Attempt, rows: Iterable[tuple[str, dict[str, Any]] | Fault]) -> int:
+    def read(self, attempt: Attempt, rows: Iterable[Found | Fault]) -> int:
         """Takes questions in; a faulty one is rejected with its reason. Returns how many rows there were."""
         count = 0
         for item in rows:
@@ -48,19 +58,19 @@ class Paper:
             if isinstance(item, Fault):
                 attempt.reject(item.row, item.reason, item.detail)
                 continue
-            text, columns = item
-            made = self._question(text, columns)
+            made = self._question(item.text, item.columns)
             if isinstance(made, str):
-                attempt.reject({"suite": self.id, "text": text, **columns}, made, f"suite {self.id}")
+                what = f"{item.place}: {made.replace('_', ' ')} (column {self.format.column})"
+                attempt.reject({"suite": self.id, "text": item.text, **item.columns}, made, what)
             else:
                 self.asked.append(made)
         return count
 
     def rows(self) -> Iterator[Row]:
-        """The suite's rows, equal questions once."""
+        """The suite's rows, equal questions once: the one whose group is the smallest, whatever their order."""
         labels = tuple(sorted({question.reference for question in self.asked}))
         seen: set[str] = set()
-        for question in self.asked:
+        for question in sorted(self.asked, key=lambda asked: (asked.group, asked.slices, asked.text)):
             if self.scorer is Scorer.MULTIPLE_CHOICE and not question.choices:
                 question = replace(question, choices=labels)
             digest = question_digest(question.prompt, question.reference, list(question.choices))
@@ -82,19 +92,27 @@ class Paper:
         if isinstance(made, str):
             return made
         choices = self._choices(columns)
-        if choices and made.answer not in choices:
-            return "answer_not_among_choices"
+        if self.scorer is Scorer.MULTIPLE_CHOICE and self.choices and made.answer not in choices:
+            return "answer_not_among_choices" if choices else "no_choices"
         names = [*self.settings.slices, *([self.format.column] if self.format.kind == "classification" else [])]
         slices = tuple(f"{name}={columns[name]}" for name in names if columns.get(name) is not None)
         group = str(columns.get("group") or "")
         return Asked(text, made.prompt, made.answer, group, slices, choices)
 
     def _choices(self, columns: dict[str, Any]) -> tuple[str, ...]:
-        """The question's own choices; none where its suite's answers are the choices, or nothing is chosen."""
-        given = columns.get(self.settings.choices) if self.settings.choices else None
-        if self.scorer is not Scorer.MULTIPLE_CHOICE or not self.settings.choices:
-            return ()
-        return tuple(map(str, given)) if isinstance(given, list) and given else ("",)
+        """The question's own choices, a list or JSON of one, put as its answer is; none where there are none."""
+        given = columns.get(self.choices) if self.scorer is Scorer.MULTIPLE_CHOICE and self.choices else None
+        if isinstance(given, str):
+            try:
+                given = json.loads(given)
+            except (ValueError, RecursionError):
+                return ()
+        made = (
+            [exchange("", {self.format.column: choice}, self.format) for choice in given]
+            if isinstance(given, list)
+            else []
+        )
+        return tuple(choice.answer for choice in made if not isinstance(choice, str))
 
 
 def suites(attempt: Attempt, held_out: Manifest, sources: str, settings: Suites) -> Outcome:
@@ -105,7 +123,7 @@ def suites(attempt: Attempt, held_out: Manifest, sources: str, settings: Suites)
     """
     benchmarks = [source for source in pinned_sources(sources) if source.role == "benchmark"]
     papers = {source.name: _paper(source.name, settings) for source in benchmarks}
-    created = sum(papers[source.name].read(attempt, _benchmark(source, settings)) for source in benchmarks)
+    created = sum(papers[source.name].read(attempt, _benchmark(source, papers[source.name])) for source in benchmarks)
     if held_out.rows:
         if settings.held_out in papers:
             raise InvalidInput(f"suites: a benchmark is named {settings.held_out} too; set suites.held_out to another")
@@ -136,7 +154,9 @@ def suites(attempt: Attempt, held_out: Manifest, sources: str, settings: Suites)
 def _paper(name: str, settings: Suites) -> Paper:
     own = settings.overrides.get(name)
     style = own.format if own and own.format else settings.format
-    return Paper(name, style, own.scorer if own and own.scorer else settings.scorer, settings)
+    scorer = own.scorer if own and own.scorer else settings.scorer
+    choices = settings.choices if own is None or own.choices is None else own.choices
+    return Paper(name, style, scorer, choices, settings)
 
 
 def _head(paper: Paper, rows: list[Row]) -> Suite:
@@ -150,8 +170,9 @@ def _head(paper: Paper, rows: list[Row]) -> Suite:
     )
 
 
-def _benchmark(source: PinnedSource, settings: Suites) -> Iterator[tuple[str, dict[str, Any]] | Fault]:
-    for item in read_source(source, [settings.text]):
+def _benchmark(source: PinnedSource, paper: Paper) -> Iterator[Found | Fault]:
+    settings = paper.settings
+    for item in read_source(source, [settings.text, paper.format.column]):
         if isinstance(item, Fault):
             yield item
             continue
@@ -163,12 +184,12 @@ def _benchmark(source: PinnedSource, settings: Suites) -> Iterator[tuple[str, di
             continue
         if settings.group:
             columns["group"] = columns.get(settings.group)
-        yield text, columns
+        yield Found(f"{source.uri}:{item.number}", text, columns)
 
 
-def _documents(attempt: Attempt, held_out: Manifest) -> Iterator[tuple[str, dict[str, Any]]]:
+def _documents(attempt: Attempt, held_out: Manifest) -> Iterator[Found]:
     for row in attempt.read_rows(held_out):
-        yield row["text"], columns_of(row["meta"])
+        yield Found(f"held-out row {row['id']}", row["text"], columns_of(row["meta"]))
 
 
 def _refuse_nothing_to_ask(papers: dict[str, Paper], settings: Suites) -> None:

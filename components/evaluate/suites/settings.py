@@ -15,6 +15,9 @@ class Override(StepSettings):
     scorer: Scorer | None = Field(default=None, description="How its answers are scored.")
     generation: Generation | None = Field(default=None, description="How its answers are generated.")
     format: ConversationFormat | None = Field(default=None, description="How its questions are put.")
+    choices: str | None = Field(
+        default=None, description="Column of a question's choices; an empty name: all answers of the suite."
+    )
 
 
 class Suites(RowSettings):
