@@ -19,6 +19,7 @@ from components.data.redact.settings import Redact
 EMAIL, PHONE = "<EMAIL>", "<PHONE>"
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@(?:[^\W_](?:[\w-]{0,62}\.))+[^\W\d_]{2,24}(?!\w)")
 _NUMBER = re.compile(r"(?<![\w#@+])(?:\+[ ]?)?\(?\d(?:[ \u00a0.()/\u2010-\u2013-]{0,3}\d){6,}(?!\w)")
+_ENOUGH_DIGITS = re.compile(r"\d(?:[ \u00a0.()/\u2010-\u2013-]{0,3}\d){6}")  # a quick look first
 _SOMETHING_ELSE = re.compile(
     r"\d{4}[-./]\d{1,2}[-./]\d{1,2}(?!\d)"  # 2026-01-31, also with a time behind it
     r"|\d{1,2}[-./]\d{1,2}[-./](?:19|20)\d\d(?!\d)"  # 31.01.2026
@@ -77,7 +78,7 @@ def check_regions(settings: Redact) -> None:
 
 
 def _phones(text: str, settings: Redact) -> Iterator[Span]:
-    for match in _NUMBER.finditer(text):
+    for match in _NUMBER.finditer(text) if _ENOUGH_DIGITS.search(text) else ():
         words, start = match.group(), match.start()
         if _is_something_else(text, match, settings):
             continue
