@@ -19,7 +19,7 @@ from components.data.redact.settings import Redact
 EMAIL, PHONE = "<EMAIL>", "<PHONE>"
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@(?:[^\W_](?:[\w-]{0,62}\.))+[^\W\d_]{2,24}(?!\w)")
 _NUMBER = re.compile(r"(?<![\w#@+])(?:\+[ ]?)?\(?\d(?:[ \u00a0.()/\u2010-\u2013-]{0,3}\d){6,}(?!\w)")
-_ENOUGH_DIGITS = re.compile(r"\d(?:[ \u00a0.()/\u2010-\u2013-]{0,3}\d){6}")  # a quick look first
+_ENOUGH_DIGITS = re.compile(r"\d(?:\D*\d){6}")  # a quick look first
 _SOMETHING_ELSE = re.compile(
     r"\d{4}[-./]\d{1,2}[-./]\d{1,2}(?!\d)"  # 2026-01-31, also with a time behind it
     r"|\d{1,2}[-./]\d{1,2}[-./](?:19|20)\d\d(?!\d)"  # 31.01.2026
