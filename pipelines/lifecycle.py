@@ -30,8 +30,9 @@ def lifecycle(place: Placement, release: str) -> Any:
 
         trained = base
         for stage in place.recipe.train:
-            trained = place(stage.trainer, stage=stage.name, tokens=tokens, model=trained).outputs["trained"]
-        exported = place("export", trained=trained, base=base).outputs["exported"]
+            start = trained
+            trained = place(stage.trainer, stage=stage.name, tokens=tokens, model=start).outputs["trained"]
+        exported = place("export", trained=trained, base=start, recipe=place.recipe.digest).outputs["exported"]
 
         place(
             "request",

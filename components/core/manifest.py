@@ -70,7 +70,7 @@ class Source(Part):
 
 
 class ModelFacts(Part):
-    """What a model's manifest adds."""
+    """What a model's manifest adds; on tokens, the model that they were made for."""
 
     base: str = Field(description="Name of the base model, or `scratch`.")
     revision: str = Field(default="", description="Commit of the base model in its hub.")
@@ -78,6 +78,8 @@ class ModelFacts(Part):
     adapter: bool = Field(default=False, description="True for a LoRA adapter, False for full weights.")
     tokenizer_digest: str
     template_digest: str
+    data_digest: str = Field(default="", description="Content digest of the tokens that it was last trained on.")
+    recipe_digest: str = Field(default="", description="Digest of the recipe that an exported model was made by.")
 
 
 class Manifest(Contract):

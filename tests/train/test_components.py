@@ -47,7 +47,7 @@ def test_each_face_hands_on_what_the_next_one_needs(store: Store, conversations:
     run(base, Base(scratch=SMALL), conversations=given, model=model)
     run(tokenise, Tokenise(), conversations=given, model=model, tokens=tokens)
     run(finetune, QUICK.model_copy(update={"max_steps": 2}), tokens=tokens, model=model, tracking="", trained=trained)
-    run(export, Export(), trained=trained, base=model, exported=exported)
+    run(export, Export(), trained=trained, base=model, recipe="r", exported=exported)
     last = Manifest.from_file(exported.path)
     assert last.producer.code == "c" * 64
     assert Manifest.read(store.read(last.key), last.key).digest == last.digest

@@ -18,12 +18,10 @@ class Decontaminate(Similarity):
         default=13, ge=2, le=100, description="Words in a row that a text must not share with a question (words)."
     )
     min_question_words: int = Field(
-        default=5,
+        default=8,
         ge=1,
-        description="Shortest question that is looked for inside longer texts (words); a shorter one only as a whole.",
-    )
-    shingle_words: int = Field(
-        default=3, ge=1, le=100, description="Length of a shingle (words); questions are shorter than documents."
+        description="Shortest question that is looked for inside longer texts (words); a shorter one only as a whole."
+        " 8 is the shortest n-gram of Brown et al.",
     )
     threshold: float = Field(
         default=0.7,

@@ -58,8 +58,9 @@ def tokenise(attempt: Attempt, conversations: Manifest, model: Manifest, setting
                     attempt, text, list(_rendered(attempt, text, rows[start : start + BATCH])), longest, tokens, lengths
                 )
     _account(attempt, lengths)
+    sources, suites = conversations.sources, conversations.suites
     return attempt.commit(
-        {"tokens": Draft(Kind.TOKENS, tokens, sources=conversations.sources, suites=conversations.suites)},
+        {"tokens": Draft(Kind.TOKENS, tokens, sources=sources, suites=suites, model=model.model)},
         settings=settings,
         inputs={"conversations": conversations, "model": model},
         rows_in=conversations.rows,

@@ -7,6 +7,7 @@ from kfp import dsl
 def export(
     trained: dsl.Input[dsl.Artifact],
     base: dsl.Input[dsl.Artifact],
+    recipe: str,
     settings: str,
     store: str,
     code: str,
@@ -22,5 +23,5 @@ def export(
     inputs, outputs = {"trained": trained, "base": base}, {"exported": exported}
     run_step(
         method.export, Export.decode(settings), step="export", store=store, code=code, page=page, figures=figures,
-        inputs=inputs, outputs=outputs,
+        inputs=inputs, outputs=outputs, values={"recipe": recipe},
     )  # fmt: skip

@@ -1,9 +1,7 @@
 """Writes the trained model as a folder that transformers loads: configuration, safetensors, tokenizer, template.
 
-By digest the manifest names tokenizer and template, base and revision, and the suites that the data was decontaminated
-against; its parents are ``trained`` and ``base``. The data is reached through them: ``trained`` has the parent
-``tokens``, whose parents lead to the conversations and documents; the recipe through each one's
-``producer.settings``, the digest of the settings that its step ran with.
+By digest the manifest names base, tokenizer and template, the tokens that it was trained on, the recipe, and the suites
+that the data was decontaminated against; its parents are ``trained`` and the model that the last stage started from.
 """
 
 from __future__ import annotations
@@ -25,11 +23,11 @@ from components.train.export.settings import Export
 from components.train.model_folder import facts_of, load_folder, write_folder
 
 
-def export(attempt: Attempt, trained: Manifest, base: Manifest, settings: Export) -> Outcome:
+def export(attempt: Attempt, trained: Manifest, base: Manifest, settings: Export, recipe: str = "") -> Outcome:
     """Output: ``exported``, full weights, or the adapter of a LoRA training where ``settings.adapter`` asks for it.
 
-    ``base`` is the model that the training started from. Raises InvalidInput for another one, and where an adapter is
-    asked for of a training of all weights.
+    ``base`` is the model that the last stage of training started from, ``recipe`` the recipe's digest. Raises
+    InvalidInput for another base, and where an adapter is asked for of a training of all weights.
     """
     facts = facts_of(trained)
     _check_belongs(trained, base)
@@ -41,7 +39,7 @@ def export(attempt: Attempt, trained: Manifest, base: Manifest, settings: Export
     with TemporaryDirectory(prefix="sluice-export-") as place:
         folder = _written(attempt, trained, base, settings, Path(place))
         files = attempt.upload("exported", folder)
-    facts = facts.model_copy(update={"adapter": settings.adapter})
+    facts = facts.model_copy(update={"adapter": settings.adapter, "recipe_digest": recipe})
     attempt.figures["model_size"] = Figure(value=sum(shard.bytes for shard in files.shards), unit="bytes")
     draft = Draft(Kind.MODEL, files, sources=trained.sources, suites=trained.suites, model=facts)
     return attempt.commit({"exported": draft}, settings=settings, inputs={"trained": trained, "base": base})

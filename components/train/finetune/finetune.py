@@ -74,7 +74,7 @@ def _train(
         seconds = time.monotonic() - began - keeper.saving_seconds
     attempt.timings["save_checkpoints"] = keeper.saving_seconds
     _account(attempt, trainer, settings, tokens.rows, resumed or 0, seconds)
-    facts = _facts(model, settings)
+    facts = _facts(tokens, model, settings)
     folder = write_folder(trainer.accelerator.unwrap_model(trainer.model), place / "base", place / "trained", facts)
     return Draft(
         Kind.MODEL, attempt.upload("trained", folder), sources=tokens.sources, suites=tokens.suites, model=facts
@@ -82,11 +82,18 @@ def _train(
 
 
 def _check_belongs(tokens: Manifest, model: Manifest) -> None:
-    made_with = next((parent for parent in tokens.parents if parent.role == "model"), None)
-    if made_with and made_with.content_digest != model.content_digest:
+    facts = facts_of(model)
+    if facts.adapter:
         raise InvalidInput(
-            f"{tokens.key}: these tokens are of another model ({made_with.content_digest[:12]}…, not"
-            f" {model.content_digest[:12]}…); run tokenise with the model that is to be trained"
+            f"{model.key}: this is an adapter, and a stage of training starts from full weights; let the LoRA stage"
+            " be the last"
+        )
+    made_for = tokens.model
+    same = made_for and (made_for.tokenizer_digest, made_for.template_digest)
+    if same != (facts.tokenizer_digest, facts.template_digest):
+        raise InvalidInput(
+            f"{tokens.key}: these tokens are of another model's tokenizer or chat template; run tokenise with the model"
+            " that is to be trained"
         )
 
 
@@ -100,8 +107,12 @@ def _check_targets(settings: Finetune, tied: bool) -> None:
         )
 
 
-def _facts(model: Manifest, settings: Finetune) -> ModelFacts:
-    changes = {"base_digest": model.content_digest, "adapter": settings.method == "lora"}
+def _facts(tokens: Manifest, model: Manifest, settings: Finetune) -> ModelFacts:
+    changes = {
+        "base_digest": model.content_digest,
+        "adapter": settings.method == "lora",
+        "data_digest": tokens.content_digest,
+    }
     return facts_of(model).model_copy(update=changes)
 
 

@@ -81,7 +81,8 @@ def test_copies_word_for_word_are_removed_whatever_their_punctuation(exam, clean
 def test_copies_inside_longer_texts_are_removed_and_what_matched_is_told(exam, cleaned) -> None:
     inside = f"Hello there. {QUESTION} Thank you for your help"
     asked = f"My colleague wrote: {SHORT.lower()} I could not tell"
-    _, left, rejects, _ = cleaned(exam(QUESTION, SHORT), inside, asked, "nothing of the sort in here")
+    texts = (inside, asked, "nothing of the sort in here")
+    _, left, rejects, _ = cleaned(exam(QUESTION, SHORT), *texts, min_question_words=6)
     assert left == {"d2"}
     assert {name: row["reason"] for name, row in rejects.items()} == {"d0": "exam_ngram", "d1": "exam_ngram"}
     assert rejects["d1"]["detail"] == f"question {a_digest(SHORT)[:12]} of exam: how do i reset my password"
@@ -122,13 +123,13 @@ def test_every_planted_copy_among_many_texts_is_found_and_nothing_else(exam, cle
             words[20:20] = questions[at // 10 % 60].split()
             planted.add(f"d{at}")
         texts.append(" ".join(words))
-    _, _, rejects, _ = cleaned(exam(*questions), *texts)
+    _, _, rejects, _ = cleaned(exam(*questions), *texts, min_question_words=6)
     assert set(rejects) == planted
 
 
 def test_each_question_with_a_near_duplicate_in_the_incoming_texts_is_listed(exam, cleaned) -> None:
     near = QUESTION.replace("last week", "this week")
-    outcome, _, _, overlap = cleaned(exam(QUESTION, SHORT), near, SHORT, "nothing of the sort in here")
+    outcome, _, _, overlap = cleaned(exam(QUESTION, SHORT), near, SHORT, "nothing of the sort in here", shingle_words=3)
     assert overlap == {a_digest(QUESTION): ("d0", "0.8095"), a_digest(SHORT): ("d1", "1.0000")}  # 17 of 21 shingles
     assert outcome.report.figures["with_near_duplicate"].value == 2
 

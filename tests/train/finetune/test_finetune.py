@@ -18,6 +18,8 @@ from components.data.tokenise.settings import Tokenise
 from components.data.tokenise.tokenise import tokenise
 from components.train.base.base import base
 from components.train.base.settings import Base
+from components.train.export.export import export
+from components.train.export.settings import Export
 from components.train.finetune.checkpoints import Checkpoints
 from components.train.finetune.finetune import finetune, loss_curve
 from components.train.finetune.settings import Finetune, Lora
@@ -48,7 +50,7 @@ def shuffled(store, tokens):
         writer.close()
         for row in rows[:10]:
             writer.append(row)
-    draft = Draft(Kind.TOKENS, writer)
+    draft = Draft(Kind.TOKENS, writer, model=tokens.model)
     return attempt.commit({"tokens": draft}, settings=StepSettings(), rows_in=len(rows)).manifests["tokens"]
 
 
@@ -104,7 +106,8 @@ def test_the_manifest_carries_base_and_suites(store, tokens, small_model) -> Non
     cleaned = tokens.model_copy(update={"suites": ("s" * 64,)})
     trained = _train(store, cleaned, small_model, QUICK.model_copy(update={"max_steps": 1})).manifests["trained"]
     assert trained.suites == ("s" * 64,)
-    assert trained.model == small_model.model.model_copy(update={"base_digest": small_model.content_digest})
+    facts = {"base_digest": small_model.content_digest, "data_digest": tokens.content_digest}
+    assert trained.model == small_model.model.model_copy(update=facts)
     assert {parent.role: parent.digest for parent in trained.parents} == {
         "tokens": cleaned.digest,
         "model": small_model.digest,
@@ -148,8 +151,18 @@ def test_an_adapter_on_a_shared_matrix_is_refused(store, tokens, small_model) ->
         _train(store, tokens, small_model, ON_THE_HEAD)
 
 
-def test_tokens_of_another_model_are_refused(store, tokens, conversations) -> None:
-    other = Base(scratch=SMALL.model_copy(update={"seed": 7}))
+def test_a_second_stage_goes_on_from_the_first_and_an_adapter_ends_the_list(store, tokens, small_model) -> None:
+    first = _train(store, tokens, small_model).manifests["trained"]
+    adapter = _train(store, tokens, first, LORA).manifests["trained"]
+    assert adapter.model.base_digest == first.content_digest
+    with pytest.raises(InvalidInput, match=r"this is an adapter, .* let the LoRA stage be the last"):
+        _train(store, tokens, adapter)
+    exported = export(Attempt(store, "export"), adapter, first, Export(), recipe="r").manifests["exported"]
+    assert (exported.model.recipe_digest, exported.model.data_digest) == ("r", tokens.content_digest)
+
+
+def test_tokens_of_another_tokenizer_are_refused(store, tokens, conversations) -> None:
+    other = Base(scratch=SMALL.model_copy(update={"vocabulary": SMALL.vocabulary - 60}))
     model = base(Attempt(store, "base"), conversations, other).manifests["model"]
     with pytest.raises(InvalidInput, match="these tokens are of another model"):
         _train(store, tokens, model)
