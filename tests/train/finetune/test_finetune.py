@@ -162,7 +162,7 @@ def test_a_second_stage_goes_on_from_the_first_and_an_adapter_ends_the_list(stor
 
 
 def test_tokens_of_another_tokenizer_are_refused(store, tokens, conversations) -> None:
-    other = Base(scratch=SMALL.model_copy(update={"vocabulary": SMALL.vocabulary - 60}))
+    other = Base(scratch=SMALL.model_copy(update={"vocabulary": 300}))
     model = base(Attempt(store, "base"), conversations, other).manifests["model"]
     with pytest.raises(InvalidInput, match="these tokens are of another model"):
         _train(store, tokens, model)
