@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -74,15 +75,15 @@ class Toleration(BaseModel):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"
 
 
-class CloudEnvironment(EnvironmentBase):
+class CloudEnvironment(EnvironmentBase, ABC):
     """What Kubeflow and Vertex AI share."""
 
     example: bool = Field(default=False, description="Made-up digests: compiles, and is only sent to loopback.")
     images: dict[str, Image] = Field(description="Logical image to registry and digest.")
 
+    @abstractmethod
     def address(self) -> str:
         """Where a graph would be submitted."""
-        raise NotImplementedError
 
     @model_validator(mode="after")
     def _examples_stay_here(self) -> CloudEnvironment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TextIO
 
 from components.core.run import Run, State, StepRun
@@ -33,7 +34,7 @@ class Progress:
             self._tell(run)
 
     def _redraw(self, run: Run) -> None:
-        lines = [f"{run.run}  {run.state}", *(step_line(step) for step in run.steps)]
+        lines = [f"{run.run}  {run.state}", *(step_line(_so_far(step)) for step in run.steps)]
         if self._drawn:
             self._out.write(f"\x1b[{self._drawn}A")
         self._out.write("".join(f"\x1b[2K{line}\n" for line in lines))
@@ -52,6 +53,14 @@ class Progress:
         if run.state.final:
             self._out.write(f"{run.run}  {run.state}\n")
         self._out.flush()
+
+
+def _so_far(step: StepRun) -> StepRun:
+    """A running step with the seconds that it has taken until now."""
+    if step.state is not State.RUNNING:
+        return step
+    taken = datetime.now(UTC) - datetime.fromisoformat(step.started)
+    return step.model_copy(update={"seconds": max(taken.total_seconds(), 0)})
 
 
 def step_line(step: StepRun) -> str:

@@ -58,10 +58,7 @@ def start(ask: Ask) -> RunFolder:
             _spawn(folder)
             runs.point_latest(folder)
             return folder
-        run = folder.read()
-        if (run is None and folder.alive()) or (
-            run is not None and run.state in (State.DONE, State.RUNNING, State.PENDING)
-        ):
+        if not _given_up(folder):
             return folder
         attempt += 1
 
@@ -79,13 +76,14 @@ def _given_up(folder: RunFolder) -> bool:
 
 
 def follow(folder: RunFolder) -> Iterator[Run]:
-    """The run's record each time that it changes, until it is final."""
+    """The run's record each time that it changes, and once a second, until it is final."""
     last: Run | None = None
+    told = 0.0
     while True:
         alive = folder.alive()
         run = folder.read()
-        if run is not None and run != last:
-            last = run
+        if run is not None and (run != last or time.monotonic() > told + 1):
+            last, told = run, time.monotonic()
             yield run
         if run is not None and run.state.final:
             return
