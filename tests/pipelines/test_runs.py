@@ -1,0 +1,168 @@
+"""The records of runs, and what a run may ask for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from components.core.errors import Conflict, InvalidInput, Refused
+from components.core.run import Run, State, StepRun
+from components.core.run_request import RequestedInput, RunRequest
+from components.core.store import Store
+from pipelines import dispatcher
+from pipelines.backends import local_run
+from pipelines.environment import LocalEnvironment
+from pipelines.recipe import load_recipe
+from pipelines.runs import Launch, RunFolder, Runs
+
+
+def launched(runs: Runs, name: str) -> RunFolder:
+    folder = runs.folder_of(name)
+    folder.create(Launch(run=name, graph="lifecycle", recipe={}, environment={}, now="x"))
+    return folder
+
+
+def a_run(name: str, state: State, *steps: StepRun) -> Run:
+    facts = dict.fromkeys(("graph", "backend", "recipe", "recipe_digest", "environment", "environment_digest"), "x")
+    return Run(run=name, spec="", now="", state=state, steps=steps, **facts)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path / "runs")
+
+
+def test_a_run_is_found_by_its_beginning_its_end_or_as_latest(runs: Runs) -> None:
+    for name in ("lifecycle-a-1111", "lifecycle-a-2222"):
+        runs.point_latest(launched(runs, name))
+    assert runs.find("lifecycle-a-1").run == runs.find("1111").run == "lifecycle-a-1111"
+    assert runs.find("latest").run == "lifecycle-a-2222"
+    with pytest.raises(InvalidInput, match="2 runs match; write more of the id"):
+        runs.find("lifecycle")
+    with pytest.raises(InvalidInput, match="unknown in .*; `sluice runs` lists"):
+        runs.find("nosuch")
+
+
+def test_the_newest_run_comes_first(runs: Runs) -> None:
+    for name in ("b", "a", "c"):
+        launched(runs, name)
+    assert [folder.run for folder in runs] == ["c", "a", "b"]
+
+
+def test_a_folder_is_made_once(runs: Runs) -> None:
+    launched(runs, "one")
+    assert not runs.folder_of("one").create(Launch(run="one", graph="x", recipe={}, environment={}, now="y"))
+
+
+def test_a_run_whose_process_is_gone_has_failed_and_says_how_to_go_on(runs: Runs) -> None:
+    folder = launched(runs, "one")
+    gone = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    folder.claim(gone.pid)
+    steps = (StepRun(name="a", state=State.RUNNING), StepRun(name="b"))
+    folder.write(a_run("one", State.RUNNING, *steps))
+    assert folder.read().state is State.RUNNING
+    gone.communicate(b"\n")
+    read = folder.read()
+    assert [read.state, *(step.state for step in read.steps)] == [State.FAILED, State.FAILED, State.SKIPPED]
+    assert "start it again" in read.error
+
+
+def test_another_process_with_the_same_number_is_not_taken_for_the_run(runs: Runs) -> None:
+    folder = launched(runs, "one")
+    (folder.path / "process.json").write_text(json.dumps({"pid": os.getpid(), "started": 1.0}))
+    assert not folder.alive()
+
+
+def test_a_run_that_has_ended_is_not_cancelled(runs: Runs) -> None:
+    folder = launched(runs, "one")
+    folder.write(a_run("one", State.DONE))
+    with pytest.raises(Conflict, match="run one is done already; there is nothing to cancel"):
+        local_run.cancel(folder)
+
+
+RECIPE = """
+version: 1
+name: small
+resolve: {root: data, sources: [{path: a.jsonl}]}
+train: [{finetune: {}}]
+"""
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A recipe and an environment, and what was spawned for them."""
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    environment = LocalEnvironment(
+        version=1, name="local", backend="local", store=str(tmp_path / "store"), runs=str(tmp_path / "runs")
+    )
+    spawned: list[str] = []
+
+    def spawn(folder: RunFolder) -> None:
+        folder.claim(os.getpid())
+        spawned.append(folder.run)
+
+    monkeypatch.setattr(local_run, "_spawn", spawn)
+    return load_recipe(tmp_path / "recipe.yaml"), environment, spawned
+
+
+def request(known, **changes: object) -> RunRequest:
+    given = (RequestedInput(role="model", content_digest="m", reference="r"),)
+    facts = {"graph": "release", "spec": "s", "recipe": known.digest, "environment": "local", "asker": "lifecycle"}
+    return RunRequest(**{**facts, "inputs": given, **changes})
+
+
+def test_the_same_request_starts_one_run_however_often_it_is_dispatched(asked) -> None:
+    recipe, environment, spawned = asked
+    wanted = request(recipe)
+    wanted.put(Store(environment.store))
+    threads = [threading.Thread(target=dispatcher.dispatch, args=(wanted.name, recipe, environment)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(spawned) == 1
+
+
+def test_after_a_failure_the_same_request_starts_another_attempt(asked) -> None:
+    recipe, environment, spawned = asked
+    wanted = request(recipe)
+    wanted.put(Store(environment.store))
+    first = dispatcher.dispatch(wanted.name, recipe, environment)
+    first.write(a_run(first.run, State.FAILED))
+    second = dispatcher.dispatch(wanted.name, recipe, environment)
+    assert (second.launch().attempt, len(spawned)) == (2, 2)
+    second.write(a_run(second.run, State.DONE))
+    assert dispatcher.dispatch(wanted.name, recipe, environment).run == second.run
+
+
+def test_a_request_that_was_changed_is_refused(asked) -> None:
+    recipe, environment, spawned = asked
+    wanted = request(recipe)
+    Store(environment.store).write(wanted.key, request(recipe, spec="another").to_bytes())
+    with pytest.raises(Refused, match="its content was changed after it was made"):
+        dispatcher.dispatch(wanted.name, recipe, environment)
+    assert spawned == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"asker": "monitoring"}, "monitoring may not ask for release"),
+        ({"graph": "transition"}, "lifecycle may not ask for transition"),
+        ({"recipe": "other"}, "asks for another recipe or environment"),
+        ({"environment": "production"}, "asks for another recipe or environment"),
+    ],
+)
+def test_who_may_not_ask_is_refused(asked, changes: dict[str, str], sentence: str) -> None:
+    recipe, environment, spawned = asked
+    wanted = request(recipe, **changes)
+    wanted.put(Store(environment.store))
+    with pytest.raises(Refused, match=sentence):
+        dispatcher.dispatch(wanted.name, recipe, environment)
+    assert spawned == []
