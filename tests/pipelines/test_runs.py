@@ -45,7 +45,7 @@ def test_a_run_is_found_by_its_beginning_its_end_or_as_latest(runs: Runs) -> Non
     assert runs.find("latest").run == "lifecycle-a-2222"
     with pytest.raises(InvalidInput, match="2 runs match; write more of the id"):
         runs.find("lifecycle")
-    with pytest.raises(InvalidInput, match="unknown in .*; `sluice runs` lists"):
+    with pytest.raises(InvalidInput, match=r"unknown in .*; `sluice runs` lists"):
         runs.find("nosuch")
 
 
