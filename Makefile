@@ -5,7 +5,8 @@ SHELL := /bin/bash
 
 python := .venv/bin/python
 # What is installed, and by which choice of torch, is named in this stamp: nothing changed, nothing to do.
-TORCH ?= auto
+# Without a word about torch, the choice that was made before stays.
+TORCH ?= $(or $(patsubst .venv/.installed-%,%,$(firstword $(wildcard .venv/.installed-*))),auto)
 inputs := locks/main.txt locks/torch-cpu.txt locks/torch-cuda.txt pyproject.toml setup.sh
 stamp := .venv/.installed-$(TORCH)
 
@@ -33,6 +34,7 @@ check: setup ## format, lint, types, stale generated files, import arrows
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
 	@$(python) -m mypy
 	@$(python) -m pipelines.reference --check
+	@$(python) -m pytest --quiet -p no:cacheprovider tests/test_arrows.py
 
 format: setup ## formats and mends what can be mended
 	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --fix --quiet .

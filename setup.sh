@@ -20,9 +20,11 @@ if [ ! -x "$uv" ]; then
     grep -A 40 '^uv==' locks/main.txt | awk 'NR > 1 && /^[a-z]/ { exit } { print }' >.venv/uv.txt
     .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
 fi
+echo "setup: installing into .venv with torch for ${torch}: a minute or two" >&2
 options=(--quiet --require-hashes --compile-bytecode)
 [ -n "$find_links" ] && options+=(--find-links "$find_links")
 [ "$torch" = cpu ] && [ -z "$find_links" ] && options+=(--torch-backend cpu)
 export VIRTUAL_ENV=$PWD/.venv
 "$uv" pip sync "${options[@]}" locks/main.txt "locks/torch-$torch.txt"
 "$uv" pip install --quiet --no-deps --no-build-isolation --editable .
+echo "setup: done" >&2

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from components.core.errors import InvalidInput
 from pipelines.located_yaml import Located, Route
 
 _LOOKS_SECRET = re.compile(
@@ -16,16 +15,14 @@ _LOOKS_SECRET = re.compile(
 _SECRET_NAME = re.compile(r"(^|_)(token|password|passwd|secret|api_key|access_key|private_key|credentials?)$")
 
 
-def refuse_credentials(located: Located) -> None:
-    """Raises InvalidInput, a line each, for values that look like credentials."""
-    lines = [
+def complaints(located: Located) -> list[str]:
+    """A line for each value that looks like a credential; the value is not repeated."""
+    return [
         f"{located.place(route)}: {'.'.join(map(str, route))}: looks like a secret in clear; put it where the"
         " environment keeps secrets and write secret://NAME here"
         for route, text in _texts(located.value, ())
         if _is_secret(route, text)
     ]
-    if lines:
-        raise InvalidInput("\n".join(lines))
 
 
 def _is_secret(route: Route, text: str) -> bool:

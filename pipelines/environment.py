@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from components.core.canonical import canonical_json, sha256
 from components.core.errors import InvalidInput
-from pipelines import located_yaml
-from pipelines.credentials import refuse_credentials
+from pipelines import credentials, located_yaml
 
 VERSION = 1
 SHIPPED = Path(__file__).parent / "environments"
@@ -42,13 +50,18 @@ class EnvironmentBase(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: int = Field(ge=1, le=VERSION, description="Version of the environment's format.")
+    version: int = Field(ge=1, description="Version of the environment's format.")
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
     store: str = Field(description="Where artifacts lie: a folder, gs://… or s3://….")
     tracking: str = Field(default="", description="MLflow tracking address; empty for none.")
     secrets: dict[str, SecretReference] = Field(
         default={}, description="What a recipe's secret://NAME is here: secret://… or env://VARIABLE."
     )
+
+    @field_validator("version")
+    @classmethod
+    def _is_known(cls, version: int) -> int:
+        return located_yaml.known_version(version, VERSION)
 
     @property
     def digest(self) -> str:
@@ -155,14 +168,13 @@ def load_environment(name: str) -> Environment:
     Raises InvalidInput with all that is wrong, a line each.
     """
     located = located_yaml.load(_find(name))
-    refuse_credentials(located)
     backend = located.value.get("backend")
     if backend not in MODELS:
         raise InvalidInput(
             f"{located.place(('backend',))}: backend: {backend!r} is none; "
             + located_yaml.nearest(str(backend), MODELS)
         )
-    return located_yaml.validate(MODELS[backend], located)
+    return located_yaml.validate(MODELS[backend], located, credentials.complaints(located))
 
 
 def environment_from(document: dict[str, Any]) -> Environment:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from components.core.errors import InvalidInput
-from components.core.report import Report
+from components.core.report import Figure, Report, Rows
 from components.core.run import Run, StepRun
 from components.core.store import Store
 from pipelines import catalogue
@@ -25,24 +25,62 @@ def begun(folder: RunFolder) -> Run:
     return run
 
 
-def step_of(folder: RunFolder, name: str) -> StepRun:
-    """A step of a run. Raises InvalidInput, naming the nearest, when the run has none of that name."""
-    steps = {step.name: step for step in begun(folder).steps}
-    if name not in steps:
-        raise InvalidInput(f"run {folder.run}: it has no step {name!r}; {nearest(name, steps)}")
-    return steps[name]
+def step_of(runs: Runs, folder: RunFolder, name: str) -> tuple[RunFolder, StepRun]:
+    """A step of a run, or of a run that it asked for, with the folder that it is in.
+
+    Raises InvalidInput, naming the nearest, when there is none of that name.
+    """
+    asked_for = [runs.folder_of(run.run) for run in requested(runs, begun(folder))]
+    known: list[str] = []
+    for place in (folder, *asked_for):
+        for step in begun(place).steps:
+            if step.name == name:
+                return place, step
+            known.append(step.name)
+    raise InvalidInput(f"run {folder.run}: it has no step {name!r}; {nearest(name, known)}")
 
 
-def rejects(folder: RunFolder, name: str, store: Store) -> Iterator[dict[str, Any]]:
-    """The rows that a step left out: id, reason, detail, row (JSON)."""
+def rejects(runs: Runs, folder: RunFolder, name: str, store: Store) -> tuple[Rows, Iterator[dict[str, Any]]]:
+    """Where a step's rows went, and those that it left out: id, reason, detail, row (JSON)."""
     from components.core.rows import read_batches
 
-    step = step_of(folder, name)
+    _, step = step_of(runs, folder, name)
     if not step.report:
         raise InvalidInput(f"{name}: left no report ({step.state}); `sluice logs` has what it printed")
     report = Report.read(store.read(step.report), step.report)
-    for batch in read_batches(store, report.rejects):
-        yield from batch.to_pylist()
+    return report.rows, (row for batch in read_batches(store, report.rejects) for row in batch.to_pylist())
+
+
+def said_by(log: str) -> str:
+    """A step's log without what KFP's executor prints about itself: its own lines, and the input that it shows."""
+    kept, inside = [], False
+    for line in log.splitlines(keepends=True):
+        if line.startswith("[KFP Executor"):
+            inside = line.rstrip().endswith("executor_input:")
+        elif inside:
+            inside = not line.startswith("}")
+        else:
+            kept.append(line)
+    return "".join(kept)
+
+
+def score_lines(run: Run, store: Store) -> Iterator[str]:
+    """The scores of a run with their intervals, a line each: what a person wants to know first."""
+    for name, figure in sorted(_figures(run, store).items()):
+        if figure.low is not None and figure.high is not None and "/" not in name:
+            interval = f"95 % interval {figure.low:.1%} to {figure.high:.1%}"
+            asked = f", {figure.n:,} questions" if figure.n else ""
+            yield f"{name.partition('.')[2].replace('_', ' ')}: {figure.value:.1%} ({interval}{asked})"
+
+
+def _figures(run: Run, store: Store) -> dict[str, Figure]:
+    """The figures of a run's steps, by ``step.figure``."""
+    found = {}
+    for step in run.steps:
+        if step.report and store.exists(step.report):
+            for name, figure in Report.read(store.read(step.report), step.report).figures.items():
+                found[f"{step.name}.{name}"] = figure
+    return found
 
 
 def differences(runs: Runs, first: RunFolder, second: RunFolder, store: Store) -> dict[str, dict[str, Pair]]:
@@ -53,7 +91,7 @@ def differences(runs: Runs, first: RunFolder, second: RunFolder, store: Store) -
 
 def why_it_ran(runs: Runs, folder: RunFolder, name: str) -> list[str]:
     """Why a step was not answered from the cache, a sentence each."""
-    step = step_of(folder, name)
+    folder, step = step_of(runs, folder, name)
     if step.cached:
         return [f"{name}: did not run; it was answered from the cache"]
     if not step.key:
@@ -105,11 +143,12 @@ def _aspects(runs: Runs, folder: RunFolder, store: Store) -> dict[str, dict[str,
     data = {
         f"{step.name}.{role}": output.content_digest[:16] for step in steps for role, output in step.outputs.items()
     }
-    scores = {}
-    for step in steps:
-        if step.report and store.exists(step.report):
-            for name, figure in Report.read(store.read(step.report), step.report).figures.items():
-                scores[f"{step.name}.{name}"] = f"{figure.value:.6g} {figure.unit}".strip()
+    scores = {
+        name: f"{figure.value:.2%}" if figure.low is not None else f"{figure.value:.4f}"
+        for one in (run, *requested(runs, run))
+        for name, figure in _figures(one, store).items()
+        if figure.low is not None or name.endswith("loss")
+    }
     return {"settings": _flat(folder.launch().recipe), "data": data, "scores": scores}
 
 

@@ -14,6 +14,7 @@ from components.core.run import Run
 from components.core.store import Store
 from pipelines.backends.local_run import Ask, cancel, follow, start
 from pipelines.dispatcher import dispatch
+from pipelines.examine import score_lines
 from pipelines.page.load import write_page
 from pipelines.progress import Progress
 from pipelines.runs import RunFolder, Runs
@@ -28,6 +29,7 @@ class Finished:
 
     folder: RunFolder
     runs: tuple[Run, ...]
+    followed: tuple[Path, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -47,16 +49,20 @@ def carry_out(ask: Ask, *, follow_requests: bool = True, as_json: bool = False) 
             folders.append(folder)
             finished.append(_watch(folder, as_json))
         Runs(Path(ask.environment.runs)).point_latest(first)
-        write_page(first.path, Store(ask.environment.store), followed=[folder.path for folder in folders[1:]])
-    return Finished(first, tuple(finished))
+    followed = tuple(folder.path for folder in folders[1:])
+    if followed:
+        write_page(first.path, Store(ask.environment.store), followed=followed)
+    return Finished(first, tuple(finished), followed)
 
 
-def tell(finished: Finished, *, as_json: bool = False) -> None:
-    """Says what came of it: what went wrong and how to look closer, and where the page is."""
+def tell(finished: Finished, store: Store, *, as_json: bool = False) -> None:
+    """Says what came of it: the scores, what went wrong and how to look closer, and where the page is."""
     if as_json:
         click.echo(json.dumps([run.model_dump(mode="json") for run in finished.runs], ensure_ascii=False))
         return
     for run in finished.runs:
+        for line in score_lines(run, store):
+            click.echo(line)
         if run.error:
             click.echo(f"{run.run}: {run.error}", err=True)
             broken = next((step.name for step in run.steps if step.error), None)

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pipelines import catalogue
-from pipelines.environment import Environment
+from pipelines.environment import Environment, LocalEnvironment
 from pipelines.placement import BACKENDS, secrets_of
 from pipelines.recipe import RecipeBase
 
@@ -49,6 +49,7 @@ def resources(recipe: RecipeBase, environment: Environment) -> list[str]:
     sections = [name for name in catalogue.steps() if hasattr(recipe, name)]
     sections += [stage.name for stage in recipe.train]
     found = [] if recipe.train else ["train: there is no stage of training, so nothing is made; add one"]
+    found += _folders_of_this_machine(recipe, environment)
     for section in sections:
         wanted = secrets_of(recipe, section)
         for name in wanted:
@@ -60,6 +61,18 @@ def resources(recipe: RecipeBase, environment: Environment) -> list[str]:
         secrets = {name: environment.secrets[name] for name in wanted if name in environment.secrets}
         found += backend.cannot(section, recipe.resources(section), secrets, environment)
     return found
+
+
+def _folders_of_this_machine(recipe: RecipeBase, environment: Environment) -> Iterator[str]:
+    """Steps elsewhere see no folder of this machine; an example is not submitted, so there it does no harm."""
+    if isinstance(environment, LocalEnvironment) or environment.example:
+        return
+    for what, address in (("resolve: root", recipe.section("resolve").root), ("store", environment.store)):
+        if "://" not in address:
+            yield (
+                f"{what}: {address} is a folder of this machine, which no step on {environment.backend} sees; put it"
+                " where gs://… or s3://… leads to"
+            )
 
 
 def graph(text: str, environment: Environment) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +28,9 @@ class Located:
 
     def place(self, route: Route) -> str:
         """``file:line`` of a value, or of the nearest thing around it."""
+        below = (where for found, where in self.places.items() if found[: len(route)] == route)
+        if route and route not in self.places and (inside := next(below, None)):
+            return inside
         for length in range(len(route), -1, -1):
             if route[:length] in self.places:
                 return self.places[route[:length]]
@@ -75,16 +78,35 @@ def load(path: Path) -> Located:
     return located
 
 
-def validate(model: type[Model], located: Located) -> Model:
+def validate(
+    model: type[Model], located: Located, also: Sequence[str] = (), hints: Mapping[str, str] | None = None
+) -> Model:
     """The document as ``model``.
 
-    Raises InvalidInput with one line an error: ``file:line: path: what is wrong; what to do``.
+    ``also`` are complaints that were found before, ``hints`` say of an unknown key what was probably meant. Raises
+    InvalidInput with one line an error, in the order of the file: ``file:line: path: what is wrong; what to do``.
     """
+    lines = list(also)
     try:
-        return model.model_validate(located.value)
+        found = model.model_validate(located.value)
     except ValidationError as error:
-        lines = [_sentence(model, located, detail) for detail in error.errors()]
-        raise InvalidInput("\n".join(dict.fromkeys(lines))) from error
+        lines += [_sentence(model, located, detail, hints or {}) for detail in error.errors()]
+    if lines:
+        raise InvalidInput("\n".join(sorted(dict.fromkeys(lines), key=_in_the_files_order)))
+    return found
+
+
+def _in_the_files_order(line: str) -> tuple[str, int]:
+    file, _, rest = line.partition(":")
+    number = rest.partition(":")[0]
+    return (file, int(number)) if number.isdigit() else (file, 0)
+
+
+def known_version(found: int, newest: int) -> int:
+    """A file's version; a newer one than this code knows is refused."""
+    if found > newest:
+        raise ValueError(f"version {found} is newer than this Sluice reads ({newest}); upgrade Sluice")
+    return found
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -94,12 +116,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {found[0]}?" if found else f"known: {', '.join(names)}"
 
 
-def _sentence(model: type[BaseModel], located: Located, detail: Any) -> str:
+def _sentence(model: type[BaseModel], located: Located, detail: Any, hints: Mapping[str, str]) -> str:
     route: Route = tuple(part for part in detail["loc"] if not str(part).startswith("function-"))
     where = f"{located.place(route)}: {'.'.join(str(part) for part in route) or 'document'}"
     if detail["type"] == "extra_forbidden":
-        fields = _fields_at(model, route[:-1])
-        return f"{where}: unknown key; {nearest(str(route[-1]), fields)}"
+        key = str(route[-1])
+        hint = hints.get(key) if len(route) == 1 else None
+        return f"{where}: unknown key; {hint or nearest(key, _fields_at(model, route[:-1]))}"
     if detail["type"] == "missing":
         return f"{where}: missing; add it"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")

@@ -71,4 +71,5 @@ def step_line(step: StepRun) -> str:
     if step.rows_in:
         rows = f"  {step.rows_in:>8,} → {step.rows_out or 0:<8,}"
         rows += f"  {step.rejected:,} rejected" if step.rejected else ""
+        rows += f"  {step.merged:,} merged" if step.merged else ""
     return f"{SIGNS[step.state]} {step.name:<14} {state:<9} {time}{rows}".rstrip()

@@ -8,19 +8,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
 from components.core.canonical import canonical_json, sha256
 from components.core.errors import InvalidInput
 from components.core.settings import StepSettings
-from pipelines import catalogue, located_yaml
-from pipelines.credentials import refuse_credentials
+from pipelines import catalogue, credentials, located_yaml
 from pipelines.located_yaml import Located
 from pipelines.resources import Resources
 
 VERSION = 1
 TRAINERS = ("finetune",)
 """Steps that may stand in the list of training stages."""
+
+
+HINTS = {
+    **{trainer: f"it is a stage of training: write train.0.{trainer}" for trainer in TRAINERS},
+    "resources": "it belongs inside a step's section, such as curate.resources",
+}
 
 
 class Stage(BaseModel):
@@ -54,19 +59,16 @@ class RecipeBase(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: int = Field(ge=1, le=VERSION, description="Version of the recipe's format.")
+    version: int = Field(ge=1, description="Version of the recipe's format.")
     extends: str | None = Field(default=None, description="One recipe that this one changes; a path beside it.")
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="Lower-case letters, digits and hyphens.")
     description: str = ""
     train: tuple[Stage, ...] = Field(default=(), description="Stages of training, in order.")
 
-    @model_validator(mode="after")
-    def _stages_have_names_of_their_own(self) -> RecipeBase:
-        names = [stage.name for stage in self.train]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"train: two stages are named {twice[0]}; give one of them another `name`")
-        return self
+    @field_validator("version")
+    @classmethod
+    def _is_known(cls, version: int) -> int:
+        return located_yaml.known_version(version, VERSION)
 
     @property
     def digest(self) -> str:
@@ -127,9 +129,15 @@ def load_recipe(path: Path, assignments: tuple[str, ...] = ()) -> RecipeBase:
     Raises InvalidInput with all that is wrong, a line each.
     """
     located = _with_base(path, ())
+    wrong = []
     for assignment in assignments:
-        located.set(assignment)
-    return _checked(located)
+        try:
+            located.set(assignment)
+        except InvalidInput as error:
+            wrong.append(str(error))
+    wrong += [*credentials.complaints(located), *_twice_named(located)]
+    _share_with_suites(located)
+    return located_yaml.validate(recipe_model(), located, wrong, HINTS)
 
 
 def recipe_from(document: dict[str, Any]) -> RecipeBase:
@@ -146,10 +154,21 @@ def as_document(recipe: RecipeBase) -> dict[str, Any]:
     return document
 
 
-def _checked(located: Located) -> RecipeBase:
-    refuse_credentials(located)
-    _share_with_suites(located)
-    return located_yaml.validate(recipe_model(), located)
+def _twice_named(located: Located) -> list[str]:
+    """A line for each stage of training that has the name of an earlier one."""
+    stages = located.value.get("train")
+    seen: dict[str, int] = {}
+    lines = []
+    for index, stage in enumerate(stages if isinstance(stages, list) else []):
+        if isinstance(stage, dict):
+            name = str(stage.get("name") or next((trainer for trainer in TRAINERS if trainer in stage), index))
+            if name in seen:
+                lines.append(
+                    f"{located.place(('train', index))}: train.{index}: two stages are named {name}; give one of them"
+                    " another `name`"
+                )
+            seen.setdefault(name, index)
+    return lines
 
 
 def _share_with_suites(located: Located) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 import shutil
@@ -12,21 +13,31 @@ from string import Template
 
 from components.core.errors import Conflict, InvalidInput
 from pipelines import catalogue
+from pipelines.located_yaml import nearest
+from pipelines.recipe import recipe_model
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+PROJECT_HEAD = """\
+# sluice run recipe.yaml
+# yaml-language-server: $schema=recipe.schema.json
+"""
 IMAGES = {"data": "data", "train": "train"}
 """Which image a stage's steps run in; `evaluate` where none is named."""
 
 
-def new_step(stage: str, name: str, root: Path = catalogue.ROOT) -> list[Path]:
+def new_step(stage: str, name: str, root: Path = catalogue.ROOT, new_stage: bool = False) -> list[Path]:
     """Writes the folder of a new step and its test; returns the files.
 
-    ``root`` is the folder ``components`` of a checkout. Raises InvalidInput for a name that is none, Conflict for one
-    that is taken.
+    ``root`` is the folder ``components`` of a checkout. Raises InvalidInput for a name that is none and, unless
+    ``new_stage``, for a stage that there is not; Conflict for a name that is taken.
     """
     for word in (stage, name):
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", word) or keyword.iskeyword(word):
             raise InvalidInput(f"new step: {word!r} is no name; use lower-case letters, digits and underscores")
+    stages = {path.parent.name for path in root.glob("*/__init__.py")} - {"core"}
+    if stage not in stages and not new_stage:
+        raise InvalidInput(f"new step: there is no stage {stage}; {nearest(stage, stages)} or add --new-stage")
     taken = catalogue.steps(root).get(name)
     folder = root / stage / name
     if taken or folder.exists():
@@ -63,8 +74,10 @@ def new_project(folder: Path) -> list[Path]:
         raise Conflict(f"{folder}: there is a recipe.yaml already; choose another folder")
     (folder / "environments").mkdir(parents=True, exist_ok=True)
     write_tickets(folder / "data", seed=7)
-    recipe = (Path(__file__).parent / "recipes" / "helpdesk.yaml").read_text()
-    (folder / "recipe.yaml").write_text(recipe)
+    _, _, recipe = (Path(__file__).parent / "recipes" / "helpdesk.yaml").read_text().partition("\nversion:")
+    (folder / "recipe.yaml").write_text(f"{PROJECT_HEAD}version:{recipe}")
+    schema = json.dumps(recipe_model().model_json_schema(), indent=2)
+    (folder / "recipe.schema.json").write_text(schema)
     shutil.copyfile(Path(__file__).parent / "environments" / "local.yaml", folder / "environments" / "local.yaml")
     (folder / ".gitignore").write_text("/runs/\n/.sluice/\n")
     return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -94,6 +94,8 @@ class Attempt:
     code: str = ""
     image: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    owns_process: bool = False
+    """Whether the process does nothing else, so that what it used to start and to import is the attempt's cost too."""
     figures: dict[str, Figure] = field(default_factory=dict)
     series: dict[str, Series] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
@@ -102,7 +104,7 @@ class Attempt:
 
     def __post_init__(self) -> None:
         self._started = datetime.now(UTC)
-        self._wall, self._cpu = time.monotonic(), _cpu_seconds()
+        self._wall, self._cpu = time.monotonic(), 0.0 if self.owns_process else _cpu_seconds()
         self._rejects = RowWriter(self.store, f"{self.folder}/rejects", REJECTS)
 
     @property

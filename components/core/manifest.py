@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.core.canonical import canonical_json, sha256
 from components.core.contract import Contract
 from components.core.errors import InvalidInput
 from components.core.settings import encode
@@ -106,6 +107,12 @@ class Manifest(Contract):
     def from_file(cls, path: str | Path) -> Manifest:
         """The manifest whose copy a KFP artifact holds."""
         return cls.read(Path(path).read_bytes(), str(path))
+
+    @property
+    def identity(self) -> str:
+        """What a step that reads this can see of it: equal for the same content, whichever attempt wrote it."""
+        seen = self.model_dump(mode="json", include={"kind", "content_digest", "sources", "suites", "model"})
+        return sha256(canonical_json(seen))
 
     def as_parent(self, role: str) -> Parent:
         """This artifact as something that another was made from."""

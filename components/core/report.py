@@ -19,6 +19,15 @@ class Rows(Part):
     rejected: dict[str, int] = Field(default={}, description="Rows left out, by reason; each can be looked at.")
     merged: int = Field(default=0, ge=0, description="Rows that another row stands for, such as duplicates.")
 
+    def sentence(self) -> str:
+        """The rows in a few words; `done` where there are none."""
+        parts = [f"{self.in_} in"] if self.in_ else []
+        parts += [f"{self.created} created"] if self.created else []
+        parts += [f"{count} {role}" for role, count in self.out.items()]
+        parts += [f"{self.merged} merged"] if self.merged else []
+        parts += [f"{count} rejected ({reason})" for reason, count in self.rejected.items()]
+        return ", ".join(parts) or "done"
+
     @model_validator(mode="after")
     def _add_up(self) -> Self:
         given = self.in_ + self.created
@@ -38,6 +47,7 @@ class Figure(Part):
     unit: str = ""
     low: float | None = Field(default=None, description="Lower end of the 95 % interval.")
     high: float | None = Field(default=None, description="Upper end of the 95 % interval.")
+    n: int | None = Field(default=None, description="How many questions or rows it was measured on.")
 
 
 class Example(Part):

@@ -41,6 +41,7 @@ class StepRun(Part):
     rows_in: int | None = None
     rows_out: int | None = None
     rejected: int | None = None
+    merged: int | None = None
     report: str = Field(default="", description="Key of its report in the store.")
     outputs: dict[str, Output] = {}
     exit_code: int = 0

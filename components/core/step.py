@@ -42,7 +42,7 @@ def run_step(
     method takes besides. Returns the word that the graph branches on. An error that is meant for a person is printed
     as one sentence and ends the process with its exit code.
     """
-    attempt = Attempt(Store(store), step, code=code)
+    attempt = Attempt(Store(store), step, code=code, owns_process=True)
     try:
         manifests = {role: Manifest.from_file(artifact.path) for role, artifact in (inputs or {}).items()}
         outcome = method(attempt=attempt, settings=settings, **manifests, **(values or {}))
@@ -52,8 +52,7 @@ def run_step(
     for role, artifact in (outputs or {}).items():
         _hand_on(outcome.manifests[role], artifact)
     _show(outcome.report, attempt.report_key, page, figures)
-    rows = outcome.report.rows
-    _say("INFO", f"{step}: {rows.in_ + rows.created} rows in, {sum(rows.out.values())} out", attempt.report_key)
+    _say("INFO", f"{step}: {outcome.report.rows.sentence()}", attempt.report_key)
     return outcome.word
 
 
@@ -61,7 +60,12 @@ def _hand_on(manifest: Manifest, artifact: Artifact) -> None:
     Path(artifact.path).parent.mkdir(parents=True, exist_ok=True)
     Path(artifact.path).write_bytes(manifest.to_bytes())
     artifact.metadata.update(
-        {"manifest": manifest.key, "digest": manifest.digest, "content_digest": manifest.content_digest}
+        {
+            "manifest": manifest.key,
+            "digest": manifest.digest,
+            "content_digest": manifest.content_digest,
+            "identity": manifest.identity,
+        }
     )
 
 

@@ -107,8 +107,10 @@ class _Cache(kfp_cache.LocalCache):
     def compute_key(
         self, component_name: str, image: str, full_command: list[str], arguments: dict[str, Any], **rest: Any
     ) -> str:
+        """Artifacts count by what they are (``identity``), not by where they lie: the same again is a hit."""
         _current.task.key = _key_parts(full_command, arguments)
-        key: str = super().compute_key(component_name, image, full_command, arguments, **rest)
+        seen = {name: _identity(value) for name, value in arguments.items()}
+        key: str = super().compute_key(component_name, image, full_command, seen, **rest)
         return key
 
     def get(self, key: str) -> dict[str, Any] | None:
@@ -120,12 +122,15 @@ class _Cache(kfp_cache.LocalCache):
 
 
 def _key_parts(command: list[str], arguments: dict[str, Any]) -> dict[str, str]:
-    """What a cache key is made of, by name: values where they are short strings, digests elsewhere."""
+    """What a cache key is made of, by name."""
     parts = {"component": hashlib.sha256("\0".join(command).encode()).hexdigest()[:16]}
-    for name, value in arguments.items():
-        metadata = getattr(value, "metadata", None)
-        parts[name] = str(metadata.get("digest", value.uri)) if metadata is not None else str(value)
-    return parts
+    return parts | {name: str(_identity(value)) for name, value in arguments.items()}
+
+
+def _identity(value: Any) -> Any:
+    """An artifact's identity where its step gave it one; any other value as it is."""
+    metadata = getattr(value, "metadata", None)
+    return value if metadata is None or "identity" not in metadata else str(metadata["identity"])
 
 
 @contextlib.contextmanager

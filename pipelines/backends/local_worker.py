@@ -72,6 +72,7 @@ class Recorder:
             rows_in=rows.in_ + rows.created if rows else None,
             rows_out=sum(rows.out.values()) if rows else None,
             rejected=sum(rows.rejected.values()) if rows else None,
+            merged=rows.merged if rows else None,
             report=report_key,
             outputs=report.outputs if report else {},
             key=task.key,
@@ -82,7 +83,7 @@ class Recorder:
             spent = self.run.cost
             self.change(
                 cost=Cost(
-                    wall_seconds=round(spent.wall_seconds + report.cost.wall_seconds, 3),
+                    wall_seconds=round(spent.wall_seconds + task.seconds, 3),
                     cpu_seconds=round(spent.cpu_seconds + report.cost.cpu_seconds, 3),
                     peak_memory_bytes=max(spent.peak_memory_bytes, report.cost.peak_memory_bytes),
                 )

@@ -54,16 +54,18 @@ def status(run: str, env: str, as_json: bool) -> int:
 @click.argument("run")
 @click.argument("step")
 @options.env
-def logs(run: str, step: str, env: str) -> None:
+@click.option("--all", "everything", is_flag=True, help="Also what KFP prints about itself.")
+def logs(run: str, step: str, env: str, everything: bool) -> None:
     """Prints what a step of a run printed."""
-    from pipelines.examine import step_of
+    from pipelines.examine import said_by, step_of
 
-    folder = options.local_runs(env).find(run)
-    record = step_of(folder, step)
+    kept = options.local_runs(env)
+    folder, record = step_of(kept, kept.find(run), step)
     if record.cached:
         click.echo(f"{step}: answered from the cache; it printed nothing in this run", err=True)
     elif folder.log(step).exists():
-        click.echo(folder.log(step).read_text(errors="replace"), nl=False)
+        text = folder.log(step).read_text(errors="replace")
+        click.echo(text if everything else said_by(text), nl=False)
     else:
         click.echo(f"{step}: {record.state}; it has printed nothing", err=True)
 
@@ -78,17 +80,26 @@ def report(run: str, step: str, env: str, as_json: bool) -> None:
     from components.core.store import Store
     from pipelines.examine import rejects
 
-    environment = options.local_environment(env)
-    folder = options.local_runs(env).find(run)
+    environment, kept = options.local_environment(env), options.local_runs(env)
+    folder = kept.find(run)
     if not step:
         click.echo(folder.page)
         return
-    for row in rejects(folder, step, Store(environment.store)):
-        if as_json:
-            click.echo(json.dumps(row, ensure_ascii=False))
-        else:
-            detail = f"  ({row['detail']})" if row["detail"] else ""
-            click.echo(f"{row['reason']:<20} {row['id']}{detail}\n    {row['row'][:200]}")
+    rows, left_out = rejects(kept, folder, step, Store(environment.store))
+    for row in left_out:
+        click.echo(json.dumps(row, ensure_ascii=False) if as_json else _reject_lines(row))
+    if not rows.rejected:
+        click.echo(f"{step}: rejected nothing ({rows.sentence()})", err=True)
+
+
+def _reject_lines(row: dict[str, str]) -> str:
+    """A rejected row for a person: the reason, the text, then the rest."""
+    content = json.loads(row["row"])
+    text = content.pop("text", None) if isinstance(content, dict) else None
+    shown = [f"{row['reason']}  {row['id']}" + (f"  ({row['detail']})" if row["detail"] else "")]
+    shown += [f"    {text[:300]}"] if isinstance(text, str) else []
+    rest = json.dumps(content, ensure_ascii=False)
+    return "\n".join([*shown, f"    {rest[:200]}"])
 
 
 @click.command(epilog="Example:  sluice compare lifecycle-helpdesk-3f latest")
@@ -106,6 +117,7 @@ def compare(first: str, second: str, env: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
+    click.echo(f"{kept.find(first).run}  |  {kept.find(second).run}")
     for part, rows in found.items():
         click.echo(f"{part}:" if rows else f"{part}: the same")
         width = max((len(name) for name in rows), default=0)

@@ -26,11 +26,12 @@ def new() -> None:
 @new.command(epilog="Example:  sluice new step data shorten")
 @click.argument("stage")
 @click.argument("name")
-def step(stage: str, name: str) -> None:
+@click.option("--new-stage", is_flag=True, help="Also makes the stage.")
+def step(stage: str, name: str, new_stage: bool) -> None:
     """Makes the folder of a step: settings, method, face, test, reference; green at once."""
     from pipelines.reference import generate
     from pipelines.scaffold import new_step
 
-    for path in [*new_step(stage, name), *generate()]:
+    for path in [*new_step(stage, name, new_stage=new_stage), *generate()]:
         click.echo(path)
     click.echo(f"next:  write components/{stage}/{name}/method.py, and place the step in a graph")

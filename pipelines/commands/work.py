@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipelines.commands import options
+
+if TYPE_CHECKING:
+    from pipelines.recipe import RecipeBase
 
 
 @click.command(epilog="Example:  sluice lint recipe.yaml --env vertex")
@@ -39,9 +43,9 @@ def compile_(recipe: Path | None, env: str, assignments: tuple[str, ...], out: P
     from pipelines.recipe import load_recipe, shipped
 
     environment = load_environment(env)
-    recipes = [*([recipe] if recipe else []), *(shipped() if every else [])]
-    if not recipes:
-        raise InvalidInput("compile: name a recipe, or --all for those that are shipped")
+    if bool(recipe) == every:
+        raise InvalidInput("compile: name a recipe, or --all for those that are shipped; one of both")
+    recipes = [recipe] if recipe else shipped()
     for path in recipes:
         loaded = load_recipe(path, assignments)
         for compiled in compile_graphs(loaded, environment).values():
@@ -72,20 +76,19 @@ def run(
 ) -> int:
     """Runs a recipe's lifecycle, and the release that it asks for. What is done already is not done again."""
     from components.core.moment import parse_moment
-    from pipelines import catalogue
+    from components.core.store import Store
     from pipelines.backends.local_run import Ask
     from pipelines.follow import carry_out, tell
     from pipelines.recipe import load_recipe
 
     loaded = load_recipe(recipe, assignments)
     environment = options.local_environment(env)
-    if start_from and start_from not in {stage.name for stage in loaded.train}:
-        catalogue.step(start_from)
+    _check_step(start_from, loaded)
     if now:
         parse_moment(now)
     ask = Ask("lifecycle", loaded, environment, now=now, start_from=start_from, use_cache=not no_cache)
     finished = carry_out(ask, follow_requests=follow, as_json=as_json)
-    tell(finished, as_json=as_json)
+    tell(finished, Store(environment.store), as_json=as_json)
     return finished.exit_code
 
 
@@ -108,6 +111,17 @@ def demo(folder: Path) -> int:
     from pipelines.demo.show import show
 
     return show(folder)
+
+
+def _check_step(name: str, recipe: RecipeBase) -> None:
+    """Raises InvalidInput, naming the nearest, for a step that the lifecycle does not have."""
+    from components.core.errors import InvalidInput
+    from pipelines import catalogue
+    from pipelines.located_yaml import nearest
+
+    known = {*catalogue.steps(), *(stage.name for stage in recipe.train)} - {"benchmark"}
+    if name and name not in known:
+        raise InvalidInput(f"--from {name}: the lifecycle has no such step; {nearest(name, known)}")
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -9,13 +12,14 @@ import click
 
 from components.core.errors import ExitCode
 from components.core.report import Report
-from components.core.run import Run
 from components.core.store import Store
 from pipelines.backends.local_run import Ask
 from pipelines.demo.tickets import PLANTS, Planted, write_tickets
 from pipelines.environment import LocalEnvironment, load_environment
-from pipelines.follow import carry_out, tell
+from pipelines.follow import Finished, carry_out, tell
+from pipelines.page.load import write_page
 from pipelines.recipe import load_recipe
+from pipelines.runs import replace_text
 
 SEED = 7
 BUDGET_SECONDS = 180
@@ -41,40 +45,37 @@ def show(folder: Path) -> int:
     environment = load_environment("local")
     assert isinstance(environment, LocalEnvironment)
     recipe = load_recipe(RECIPE, (f"resolve.root={folder / 'data'}",))
+    store = Store(environment.store)
     finished = carry_out(Ask("lifecycle", recipe, environment))
-    missed = _tell_what_was_found(planted, finished.runs, Store(environment.store)) if not finished.exit_code else 0
+    missed = _tell_what_was_found(planted, finished, store) if not finished.exit_code else 0
     click.echo(f"\n{time.monotonic() - begun:.0f} s of {BUDGET_SECONDS} s")
-    tell(finished)
-    click.echo(
-        "next:  sluice report latest --rejects curate   ·   sluice why latest finetune   ·   sluice init my-project"
-    )
+    tell(finished, store)
+    sluice = "sluice" if shutil.which("sluice") else str(Path(sys.executable).with_name("sluice"))
+    click.echo(f"next:  {sluice} report latest --rejects curate")
+    click.echo(f"       {sluice} init my-project")
     return finished.exit_code or (int(ExitCode.FAILED) if missed else 0)
 
 
-def _tell_what_was_found(planted: Planted, runs: tuple[Run, ...], store: Store) -> int:
-    """Prints what was planted and what was found, and the scores; returns how many kinds were missed."""
+def _tell_what_was_found(planted: Planted, finished: Finished, store: Store) -> int:
+    """Prints what was planted and what was found, here and on the page; returns how many kinds were missed."""
     reports = {
         step.name: Report.read(store.read(step.report), step.report)
-        for run in runs
+        for run in finished.runs
         for step in run.steps
         if step.report
     }
-    missed = 0
+    findings = [
+        {"step": step, "kind": kind, "planted": planted.count(step, kind), "found": found_by(reports[step], step, kind)}
+        for step, kinds in PLANTS.items()
+        for kind in kinds
+    ]
     click.echo(f"\n{'step':<14} {'planted':<22} {'count':>6} {'found':>6}")
-    for step, kinds in PLANTS.items():
-        for kind in kinds:
-            count, found = planted.count(step, kind), found_by(reports[step], step, kind)
-            missed += count != found
-            click.echo(
-                f"{step:<14} {kind:<22} {count:>6} {found:>6}  {'✓' if count == found else '✗ not what was planted'}"
-            )
-    for name, figure in reports["benchmark"].figures.items():
-        if figure.low is not None:
-            click.echo(
-                f"\n{name}: {figure.value:.1%} (95 % interval {figure.low:.1%} to {figure.high or 0:.1%})", nl=False
-            )
-    click.echo()
-    return missed
+    for row in findings:
+        sign = "✓" if row["planted"] == row["found"] else "✗ not what was planted"
+        click.echo(f"{row['step']:<14} {row['kind']:<22} {row['planted']:>6} {row['found']:>6}  {sign}")
+    replace_text(finished.folder.path / "findings.json", json.dumps(findings))
+    write_page(finished.folder.path, store, followed=finished.followed)
+    return sum(row["planted"] != row["found"] for row in findings)
 
 
 def found_by(report: Report, step: str, kind: str) -> int:

@@ -12,6 +12,7 @@ from components.core.manifest import Manifest
 from components.core.store import Store
 from pipelines.demo.tickets import PLANTS
 
+PARTS = ("settings", "data", "scores")
 UNCACHED = {"resolve", "request"}
 STOP_AT_SPLIT = ("--set", "split.resources.memory=1Mi")
 """Ends a run before the steps that take long."""
@@ -81,12 +82,12 @@ def test_outputs_are_the_same_bytes_again(again) -> None:
 
 
 def test_why_says_what_changed(finished, again) -> None:
-    done = finished.sluice("run", "recipe.yaml", "--set", "curate.min_words=4", *STOP_AT_SPLIT, "--json", code=4)
+    done = finished.sluice("run", "recipe.yaml", "--set", "curate.min_words=25", *STOP_AT_SPLIT, "--json", code=4)
     steps = {step["name"]: step for step in json.loads(done.stdout)[0]["steps"]}
     assert steps["validate"]["cached"]
     assert not steps["curate"]["cached"]
-    assert "setting min_words was 3" in finished.sluice("why", "latest", "curate").stdout
     assert "input documents changed" in finished.sluice("why", "latest", "deduplicate").stdout
+    assert "setting min_words was 3" in finished.sluice("why", "latest", "curate").stdout
     assert "answered from the cache" in finished.sluice("why", "latest", "validate").stdout
     assert "always runs" in finished.sluice("why", "latest", "resolve").stdout
 
@@ -95,13 +96,13 @@ def test_from_does_a_step_again(finished, again) -> None:
     done = finished.sluice("run", "recipe.yaml", "--from", "curate", *STOP_AT_SPLIT, "--json", code=4)
     steps = {step["name"]: step for step in json.loads(done.stdout)[0]["steps"]}
     assert (steps["ingest"]["cached"], steps["curate"]["cached"]) == (True, False)
+    assert steps["deduplicate"]["cached"]  # done again, and yet the same rows came out
 
 
 def test_compare_puts_settings_data_and_scores_side_by_side(finished, again) -> None:
     first, (second, _) = again
-    assert finished.sluice("compare", first["run"], second["run"]).stdout == (
-        "settings: the same\ndata: the same\nscores: the same\n"
-    )
+    lines = finished.sluice("compare", first["run"], second["run"]).stdout.splitlines()
+    assert lines == [f"{first['run']}  |  {second['run']}", *(f"{part}: the same" for part in PARTS)]
     asked = ("--set", "curate.min_words=4", "--set", "redact.regions=[GB]")
     other = json.loads(finished.sluice("run", "recipe.yaml", *asked, *STOP_AT_SPLIT, "--json", code=4).stdout)[0]
     found = json.loads(finished.sluice("compare", first["run"], other["run"], "--json").stdout)

@@ -9,6 +9,7 @@ from kfp import compiler, dsl
 from pipelines import lint
 from pipelines.backends import kubeflow, local, vertex
 from pipelines.environment import load_environment
+from pipelines.recipe import load_recipe, shipped
 from pipelines.resources import Accelerator, Resources
 
 PINNED = "registry.example/x@sha256:" + "0" * 64
@@ -182,6 +183,16 @@ def test_a_graph_without_fault_is_not_refused(environment: str, tmp_path: Path) 
 )
 def test_what_a_backend_can_do_is_not_refused_there(body, environment: str, tmp_path: Path) -> None:
     assert refusals(body, tmp_path, environment) == []
+
+
+def test_a_folder_of_this_machine_is_refused_for_a_cloud_and_let_pass_in_an_example() -> None:
+    recipe = load_recipe(next(path for path in shipped() if path.stem == "helpdesk"))
+    real = load_environment("vertex").model_copy(update={"example": False})
+    found = lint.resources(recipe, real)
+    assert len(found) == 1
+    assert found[0].startswith("resolve: root: data is a folder of this machine, which no step on vertex sees")
+    assert lint.resources(recipe, load_environment("vertex")) == []
+    assert lint.resources(recipe, load_environment("local")) == []
 
 
 GPU = Resources(accelerator=Accelerator(type="nvidia.com/gpu"))

@@ -55,7 +55,7 @@ def test_a_new_step_is_green_at_once(checkout) -> None:
 
 def test_a_step_of_a_new_stage_gets_its_packages(tmp_path: Path) -> None:
     (tmp_path / "components").mkdir()
-    written = new_step("polish", "shine", tmp_path / "components")
+    written = new_step("polish", "shine", tmp_path / "components", new_stage=True)
     assert all(path.exists() for path in written)
     assert (tmp_path / "components/polish/__init__.py").read_text().startswith('"""')
 
@@ -66,9 +66,16 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
         new_step("data", name, tmp_path)
 
 
+def test_a_stage_that_there_is_not_is_not_made_by_a_slip(tmp_path: Path) -> None:
+    (tmp_path / "components").mkdir()
+    new_step("data", "shine", tmp_path / "components", new_stage=True)
+    with pytest.raises(InvalidInput, match=r"there is no stage dta; did you mean data\? or add --new-stage"):
+        new_step("dta", "polish", tmp_path / "components")
+
+
 def test_a_step_that_there_is_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "components").mkdir()
-    new_step("data", "shine", tmp_path / "components")
+    new_step("data", "shine", tmp_path / "components", new_stage=True)
     with pytest.raises(Conflict, match="there is a step shine already"):
         new_step("data", "shine", tmp_path / "components")
 

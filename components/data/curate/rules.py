@@ -21,7 +21,7 @@ def curate(attempt: Attempt, documents: Manifest, settings: Curate) -> Outcome:
         for row in attempt.read_rows(documents):
             reason = first_broken_rule(row["text"], settings)
             if reason:
-                attempt.reject(row, reason)
+                attempt.reject(row, reason, f"{len(row['text'].split())} words")
             else:
                 kept.append(row)
     return attempt.commit(

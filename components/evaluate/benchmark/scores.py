@@ -45,7 +45,9 @@ class Tally:
     def figure(self) -> Figure:
         """The share of right answers with its interval."""
         low, high = wilson_interval(self.right, self.asked)
-        return Figure(value=self.right / self.asked if self.asked else 0.0, unit="share", low=low, high=high)
+        return Figure(
+            value=self.right / self.asked if self.asked else 0.0, unit="share", low=low, high=high, n=self.asked
+        )
 
 
 @dataclass
