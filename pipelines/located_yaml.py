@@ -73,6 +73,9 @@ def load(path: Path) -> Located:
         raise InvalidInput(f"{path}:{line}: not YAML: {getattr(error, 'problem', error)}; mend the syntax") from error
     if not isinstance(value, dict) or node is None:
         raise InvalidInput(f"{path}:1: not a mapping of keys to values; see docs/reference for what it may hold")
+    twice = [f"{path}:{line}: {key}: stands twice; remove one" for key, line in _keys_twice(node)]
+    if twice:
+        raise InvalidInput("\n".join(twice))
     located = Located(value)
     located.places.update(_places(node, (), str(path)))
     return located
@@ -163,6 +166,20 @@ def _places(node: yaml.Node, route: Route, file: str) -> Iterable[tuple[Route, s
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield from _places(item, (*route, index), file)
+
+
+def _keys_twice(node: yaml.Node) -> Iterable[tuple[str, int]]:
+    """Keys that stand twice in one mapping, which YAML's reader answers with the last, and their lines."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if str(key.value) in seen:
+                yield str(key.value), key.start_mark.line + 1
+            seen.add(str(key.value))
+            yield from _keys_twice(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _keys_twice(item)
 
 
 def _merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:

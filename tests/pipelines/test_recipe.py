@@ -133,6 +133,23 @@ def test_a_secret_in_clear_is_refused_and_not_repeated(recipe_file, line: str) -
     assert "hf_" not in found[0]
 
 
+def test_a_key_that_stands_twice_is_refused(recipe_file) -> None:
+    path = recipe_file(SMALLEST + "curate: {min_words: 3}\ncurate: {min_words: 4}\n")
+    assert complaints(path) == ["recipe.yaml:6: curate: stands twice; remove one"]
+
+
+def test_every_faulty_assignment_is_told_with_the_rest(recipe_file) -> None:
+    found = complaints(recipe_file(SMALLEST + "splitt: {}\n"), "curate.min_words", "finetune.epochs=3")
+    assert any("--set curate.min_words: not an assignment" in line for line in found)
+    assert any("--set finetune.epochs: finetune: unknown key; it is a stage of training" in line for line in found)
+    assert any("did you mean split?" in line for line in found)
+
+
+def test_a_recipe_of_a_newer_version_asks_for_a_newer_sluice(recipe_file) -> None:
+    found = complaints(recipe_file(SMALLEST.replace("version: 1", "version: 2")))
+    assert found == ["recipe.yaml:1: version: version 2 is newer than this Sluice reads (1); upgrade Sluice"]
+
+
 @pytest.mark.parametrize("text", ["a: [1\n", "- 1\n", "", "\tx: 1\n"])
 def test_what_is_no_mapping_is_refused_with_its_line(recipe_file, text: str) -> None:
     assert complaints(recipe_file(text))[0].startswith("recipe.yaml:")
