@@ -11,6 +11,9 @@ from components.core.report import Report
 MOST_REASONS = 6
 RIVER = 66.0
 """Width of the river at its widest, in hundredths of the drawing; the rest is for what leaves it."""
+OF_ROWS = ("documents", "rows")
+INSIDE_ROWS = ("addresses", "numbers")
+"""Units of figures that count what a step did to rows, and to things in them."""
 
 
 class Told(NamedTuple):
@@ -18,6 +21,13 @@ class Told(NamedTuple):
 
     name: str
     report: Report
+
+
+class Note(NamedTuple):
+    """So many rows, or things in rows, of a name."""
+
+    name: str
+    number: int
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ class Leaving:
     rows: int
     how: str  # rejected, merged, aside
     path: str = ""
+    notes: tuple[Note, ...] = ()  # what kinds of rows they are
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class Reach:
     onward: int
     created: int
     leaving: tuple[Leaving, ...]
+    changed: tuple[Note, ...] = ()  # what was done to rows that go on
     width: float = 0  # of what goes on, in hundredths of the drawing
 
 
@@ -90,7 +102,7 @@ def _reach(told: Told, following: Report | None) -> Reach:
     out, rows = report.rows.out, report.rows
     main = _main_role(report, following)
     leaving = [Leaving(role, count, "aside") for role, count in out.items() if role != main and count]
-    leaving += [Leaving("merged", rows.merged, "merged")] if rows.merged else []
+    leaving += [Leaving("merged", rows.merged, "merged", notes=_notes(report, OF_ROWS))] if rows.merged else []
     leaving += [Leaving(reason, count, "rejected") for reason, count in rows.rejected.items() if count]
     return Reach(
         step=told.name,
@@ -98,7 +110,14 @@ def _reach(told: Told, following: Report | None) -> Reach:
         onward=out.get(main, 0),
         created=rows.created,
         leaving=tuple(_few(sorted(leaving, key=lambda left: (left.how != "aside", -left.rows, left.name)))),
+        changed=() if rows.merged else _notes(report, (*OF_ROWS, *INSIDE_ROWS)),
     )
+
+
+def _notes(report: Report, units: Sequence[str]) -> tuple[Note, ...]:
+    """The figures that count rows or things in them, the most first."""
+    counted = [Note(name, round(figure.value)) for name, figure in report.figures.items() if figure.unit in units]
+    return tuple(sorted((note for note in counted if note.number), key=lambda note: (-note.number, note.name)))
 
 
 def _main_role(report: Report, following: Report | None) -> str:

@@ -7,39 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from components.core.run import StepRun
+from pipelines.page.formats import Format
+from pipelines.page.routes import TRACK, Routes, Spot, drawn, left_of, next_to, route
 
-
-@dataclass(frozen=True)
-class Format:
-    """How wide a drawing is: the columns before it wraps, and its measures in pixels."""
-
-    name: str
-    columns: int
-    node_width: float
-    gap: float
-    node_height: float = 60
-    line_gap: float = 46
-    stack_gap: float = 16
-    margin: float = 22
-    text_at: float = 40
-    letter: float = 8.4
-
-    @property
-    def width(self) -> float:
-        """The drawing's width."""
-        return self.columns * self.node_width + (self.columns - 1) * self.gap + 2 * self.margin
-
-    @property
-    def letters(self) -> int:
-        """How many letters of a title fit into a node."""
-        return int((self.node_width - self.text_at - 6) / self.letter)
-
-
-FORMATS = (
-    Format("wide", columns=5, node_width=176, gap=49),
-    Format("middle", columns=3, node_width=176, gap=44),
-    Format("narrow", columns=2, node_width=150, gap=22, margin=14, text_at=33, letter=7.6),
-)
+AROUND = 34.0
+"""Of a gutter above and below its tracks together, in pixels."""
+BEFORE = 3.0
+"""Of an arrow before its step, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +25,15 @@ class Node:
     y: float
     line: int
     column: int
+
+
+@dataclass(frozen=True)
+class Bands:
+    """From top to bottom: where each line begins, the middle of the gutter above each and below the last."""
+
+    tops: list[float]
+    middles: list[float]
+    height: float
 
 
 @dataclass(frozen=True)
@@ -72,18 +55,32 @@ class Drawing:
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
 
+    @property
+    def has_minor(self) -> bool:
+        """Whether a line is dashed, which wants a word."""
+        return any(edge.minor for edge in self.edges)
+
 
 def draw(steps: Sequence[StepRun], shape: Format) -> Drawing:
-    """Lays a graph out by what each step waits for; steps that do not exist are not waited for."""
-    nodes, height = _place(layers(steps), shape)
-    implied = _implied(steps)
+    """Lays a graph out by what each step waits for; steps that do not exist are not waited for.
+
+    A line that leads backwards, as in a circle, is not drawn.
+    """
+    depth = _depths(steps)
+    spots = _spots(layers(steps), shape)
     edges = [
-        Edge(source, step.name, _path(nodes[source], nodes[step.name], shape), (source, step.name) in implied)
+        (source, step.name)
         for step in steps
         for source in step.after
-        if source in nodes
+        if source in spots and depth[source] < depth[step.name]
     ]
-    return Drawing(shape, height, tuple(nodes.values()), tuple(sorted(edges, key=lambda edge: not edge.minor)))
+    far = [edge for edge in edges if not next_to(spots[edge[0]], spots[edge[1]])]
+    routes = route(spots, far, shape)
+    bands = _bands(spots, routes, shape)
+    nodes = {step.name: _node(step, spots[step.name], bands, shape) for step in steps}
+    implied = _implied(steps)
+    lines = [Edge(*edge, _path(edge, nodes, routes, bands, shape), edge in implied) for edge in edges]
+    return Drawing(shape, bands.height, tuple(nodes.values()), tuple(sorted(lines, key=lambda edge: not edge.minor)))
 
 
 def layers(steps: Sequence[StepRun]) -> list[list[StepRun]]:
@@ -130,59 +127,61 @@ def _all_before(name: str, waits: dict[str, set[str]]) -> set[str]:
     return found
 
 
-def _place(columns: list[list[StepRun]], shape: Format) -> tuple[dict[str, Node], float]:
-    nodes: dict[str, Node] = {}
-    top = shape.line_gap / 2
-    for line, start in enumerate(range(0, len(columns), shape.columns)):
-        here = columns[start : start + shape.columns]
-        for column, stack in enumerate(here):
-            for place, step in enumerate(stack):
-                x = shape.margin + column * (shape.node_width + shape.gap)
-                y = top + place * (shape.node_height + shape.stack_gap)
-                nodes[step.name] = Node(step, x, y, line, column)
-        deepest = max(len(stack) for stack in here)
-        top += deepest * shape.node_height + (deepest - 1) * shape.stack_gap + shape.line_gap
-    return nodes, top - shape.line_gap / 2
+def _spots(columns: list[list[StepRun]], shape: Format) -> dict[str, Spot]:
+    return {
+        step.name: Spot(*divmod(index, shape.columns), place, len(stack))
+        for index, stack in enumerate(columns)
+        for place, step in enumerate(stack)
+    }
 
 
-def _path(source: Node, target: Node, shape: Format) -> str:
-    if source.line == target.line and target.column == source.column + 1:
+def _bands(spots: dict[str, Spot], routes: Routes, shape: Format) -> Bands:
+    """Stacks lines and gutters; a gutter is as high as its tracks want."""
+    lines = 1 + max((spot.line for spot in spots.values()), default=-1)
+    tops, middles, y = [], [], 0.0
+    for index in range(lines + 1):
+        least = shape.line_gap / 2 if index in (0, lines) else shape.line_gap
+        high = max(least, AROUND + (routes.tracks.get(index, 0) - 1) * TRACK)
+        middles.append(y + high / 2)
+        y += high
+        if index < lines:
+            tops.append(y)
+            deepest = max(spot.stack for spot in spots.values() if spot.line == index)
+            y += deepest * shape.node_height + (deepest - 1) * shape.stack_gap
+    return Bands(tops, middles, y)
+
+
+def _node(step: StepRun, spot: Spot, bands: Bands, shape: Format) -> Node:
+    y = bands.tops[spot.line] + spot.place * (shape.node_height + shape.stack_gap)
+    return Node(step, left_of(spot.column, shape), y, spot.line, spot.column)
+
+
+def _path(edge: tuple[str, str], nodes: dict[str, Node], routes: Routes, bands: Bands, shape: Format) -> str:
+    source, target = nodes[edge[0]], nodes[edge[1]]
+    way = routes.ways.get(edge)
+    if way is None:
         return _across(source, target, shape)
-    if source.line == target.line:
-        return _over(source, target, shape)
-    if target.line == source.line + 1 and target.column == 0 and source.column == shape.columns - 1:
-        return _wrapped(source, target, shape)
-    return _down(source, target, shape)
+    levels = [
+        bands.middles[gutter] + (track - (routes.tracks.get(gutter, 1) - 1) / 2) * TRACK
+        for gutter, track in zip(way.gutters, way.tracks, strict=True)
+    ]
+    uprights, below = way.uprights, way.below
+    points = [(x, y) for run, y in enumerate(levels) for x in uprights[run : run + 2]]
+    if way.beside[0]:
+        at = source.y + shape.node_height * way.sides[0]
+        start = [(source.x + shape.node_width, at), (uprights[0], at)]
+    else:
+        start = [(uprights[0], source.y + (shape.node_height if below or not way.arc else 0))]
+    if way.beside[1]:
+        at = target.y + shape.node_height * way.sides[1]
+        end = [(uprights[-1], at), (target.x - BEFORE, at)]
+    else:
+        end = [(uprights[-1], target.y + shape.node_height + BEFORE if below else target.y - BEFORE)]
+    return drawn([*start, *points, *end])
 
 
 def _across(source: Node, target: Node, shape: Format) -> str:
     x1, y1 = source.x + shape.node_width, source.y + shape.node_height / 2
-    x2, y2 = target.x - 3, target.y + shape.node_height / 2
+    x2, y2 = target.x - BEFORE, target.y + shape.node_height / 2
     middle = (x1 + x2) / 2
     return f"M{x1:g},{y1:g} C{middle:g},{y1:g} {middle:g},{y2:g} {x2:g},{y2:g}"
-
-
-def _over(source: Node, target: Node, shape: Format) -> str:
-    """An arc above the steps between."""
-    x1, x2 = source.x + 0.7 * shape.node_width, target.x + 0.3 * shape.node_width
-    high = min(source.y, target.y) - 0.42 * shape.line_gap
-    return f"M{x1:g},{source.y:g} C{x1 + 14:g},{high:g} {x2 - 14:g},{high:g} {x2:g},{target.y - 3:g}"
-
-
-def _wrapped(source: Node, target: Node, shape: Format) -> str:
-    """From the end of a line to the beginning of the next, through the space between."""
-    x1, y1 = source.x + shape.node_width, source.y + shape.node_height / 2
-    x2, y2 = target.x - 3, target.y + shape.node_height / 2
-    right, left, between, r = x1 + 12, target.x - 14, target.y - shape.line_gap / 2, 9
-    return (
-        f"M{x1:g},{y1:g} H{right - r:g} Q{right:g},{y1:g} {right:g},{y1 + r:g} V{between - r:g}"
-        f" Q{right:g},{between:g} {right - r:g},{between:g} H{left + r:g}"
-        f" Q{left:g},{between:g} {left:g},{between + r:g} V{y2 - r:g} Q{left:g},{y2:g} {left + r:g},{y2:g} H{x2:g}"
-    )
-
-
-def _down(source: Node, target: Node, shape: Format) -> str:
-    x1, y1 = source.x + shape.node_width / 2, source.y + shape.node_height
-    x2, y2 = target.x + shape.node_width / 2, target.y - 3
-    bend = max(18.0, (y2 - y1) / 2)
-    return f"M{x1:g},{y1:g} C{x1:g},{y1 + bend:g} {x2:g},{y2 - bend:g} {x2:g},{y2:g}"

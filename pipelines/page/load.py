@@ -16,16 +16,20 @@ def write_page(run_folder: Path, store: Store, followed: Sequence[Path] = ()) ->
     """Writes ``report.html`` into a run's folder and returns its path.
 
     ``followed`` are the folders of the runs that this one asked for; they are told of on the same page. A run that is
-    not finished has a page too. Raises InvalidInput when a folder holds no record of a run.
+    not finished has a page too. Where ``findings.json`` lies in the run's folder, the page says what was planted and
+    found. Raises InvalidInput when a folder holds no record of a run, or that file is faulty.
     """
     # Imported here: following a run needs no templates until the run has ended.
+    from pipelines.page.findings import read_findings
     from pipelines.page.render import render_run
 
     told = [_told(folder, store) for folder in (run_folder, *followed)]
+    findings = read_findings(run_folder)
     page = run_folder / "report.html"
     part = page.with_name(f"{page.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        part.write_text(render_run(*told[0], followed=told[1:]), encoding="utf-8", errors="backslashreplace")
+        text = render_run(*told[0], followed=told[1:], findings=findings)
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
         part.replace(page)
     finally:
         part.unlink(missing_ok=True)

@@ -83,6 +83,46 @@ def words(name: str) -> str:
     return name.replace("_", " ").strip()
 
 
+EXPECTED = {
+    "be json parseable": ("is JSON", "is not JSON"),
+    "not be null": ("is there", "is missing"),
+    "be null": ("is empty", "is not empty"),
+    "be unique": ("is unique", "is not unique"),
+    "be between": ("is in range", "is out of range"),
+    "lengths be between": ("has a length in range", "has a length out of range"),
+    "value lengths be between": ("has a length in range", "has a length out of range"),
+    "be in set": ("is an allowed value", "is no allowed value"),
+    "not be in set": ("is no forbidden value", "is a forbidden value"),
+    "match regex": ("matches its pattern", "does not match its pattern"),
+    "not match regex": ("does not match the pattern", "matches a forbidden pattern"),
+}
+"""How an expectation of Great Expectations reads where it is met, and where it is not."""
+FOUND = {
+    "exam exact": "same as an exam question",
+    "exam ngram": "holds part of an exam question",
+}
+
+
+def reason(name: str) -> str:
+    """Why rows were left out, for a person: "meta.completion_be_json_parseable" becomes "completion is not JSON"."""
+    return _expected(name, met=False) or FOUND.get(words(name), words(name))
+
+
+def figure_name(name: str) -> str:
+    """What a figure is called; where it is named after an expectation, as the claim that it measures."""
+    return _expected(name, met=True) or words(name)
+
+
+def _expected(name: str, met: bool) -> str:
+    """The claim of an expectation that a name ends with, or its contrary; empty where there is none."""
+    told = words(name).removeprefix("meta.")
+    for wanted in sorted(EXPECTED, key=len, reverse=True):
+        column, found, rest = told.rpartition(f" {wanted}")
+        if found and column and (not rest or rest.strip().isdigit()):
+            return f"{column} {EXPECTED[wanted][0 if met else 1]}{f' ({rest.strip()})' if rest else ''}"
+    return ""
+
+
 def clipped(text: str, most: int) -> str:
     """Text of at most so many characters; what is left out is an ellipsis."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

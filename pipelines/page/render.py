@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,8 +20,10 @@ from components.core.report import Example, Report
 from components.core.run import Run, State, StepRun
 from pipelines.page import notation
 from pipelines.page.charts import Curve, Score, curve, scores
+from pipelines.page.findings import Finding, Findings
 from pipelines.page.flow import Reach, river
-from pipelines.page.graph import FORMATS, Drawing, draw
+from pipelines.page.formats import FORMATS
+from pipelines.page.graph import Drawing, draw
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,6 +38,8 @@ SIGNS = {
     State.CANCELLED: "■",
 }
 MOST_ANSWERS = 8
+MOST_RIGHT = 3
+"""Right answers of one suite: a reader learns more from the wrong ones."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,15 @@ class ShownRun:
         """The steps that failed."""
         return [step for step in self.steps if step.step.error or step.step.state is State.FAILED]
 
+    @property
+    def river(self) -> list[Reach]:
+        """The way of its rows."""
+        return river([step.step.name for step in self.steps], _reports(self))
+
+    def onward(self) -> dict[str, Reach]:
+        """By step, the rows that go on and those that do not."""
+        return {reach.step: reach for reach in self.river}
+
     def anchors(self) -> dict[str, str]:
         """Where each step is told of, by name."""
         return {step.step.name: step.anchor for step in self.steps}
@@ -90,7 +104,9 @@ class ShownRun:
 Told = tuple[Run, Mapping[str, Report]]
 
 
-def render_run(run: Run, reports: Mapping[str, Report], followed: Sequence[Told] = ()) -> str:
+def render_run(
+    run: Run, reports: Mapping[str, Report], followed: Sequence[Told] = (), findings: Sequence[Finding] = ()
+) -> str:
     """The page of a run and of the runs that it asked for, with the reports of each by the step's name."""
     runs = [_shown(index, *told) for index, told in enumerate([(run, reports), *followed])]
     steps = [step for shown in runs for step in shown.steps]
@@ -98,11 +114,11 @@ def render_run(run: Run, reports: Mapping[str, Report], followed: Sequence[Told]
     return _environment().get_template("report.html").render(
         runs=runs,
         steps=steps,
-        river=river([step.name for step in run.steps], reports),
+        findings=Findings(tuple(findings)),
+        river=runs[0].river,
         curves=_curves(steps),
         scores=_scores(steps),
-        wrong=_answers(steps, good=False),
-        right=_answers(steps, good=True),
+        answers=_answers(steps),
         tiles=_tiles(runs, steps),
         titles={step.step.name: step.title for step in runs[0].steps},
         facts=facts,
@@ -124,7 +140,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("count", "number", "percent", "seconds", "size", "moment", "amount", "figure", "words", "clipped")
+    names = ["count", "number", "percent", "seconds", "size", "moment", "amount", "figure", "words", "clipped"]
+    names += ["reason", "figure_name"]
     environment.filters.update({name: getattr(notation, name) for name in names})
     environment.filters["points"] = json.dumps
     environment.globals["sign"] = lambda step: SIGNS[step.state]
@@ -167,9 +184,29 @@ def _scores(steps: Sequence[ShownStep]) -> list[Score]:
     return [score for report in with_interval for score in scores(report)]
 
 
-def _answers(steps: Sequence[ShownStep], good: bool) -> list[Example]:
-    told = [example for step in steps if step.report for example in step.report.examples if example.good is good]
-    return told[:MOST_ANSWERS]
+@dataclass(frozen=True)
+class Answers:
+    """Wrong and right answers to look at."""
+
+    wrong: list[Example]
+    right: list[Example]
+
+    @property
+    def beside(self) -> bool:
+        """Whether they stand side by side: not where one side would be empty for most of its length."""
+        fewer, more = sorted((len(self.wrong), len(self.right)))
+        return 2 * fewer >= more
+
+
+def _answers(steps: Sequence[ShownStep]) -> Answers:
+    """The wrong ones, and of each suite a few right ones."""
+    told = [example for step in steps if step.report for example in step.report.examples]
+    right: defaultdict[str, list[Example]] = defaultdict(list)
+    for example in told:
+        if example.good:
+            right[example.title].append(example)
+    few = [example for suite in right.values() for example in suite[:MOST_RIGHT]]
+    return Answers([example for example in told if example.good is False][:MOST_ANSWERS], few[:MOST_ANSWERS])
 
 
 @dataclass(frozen=True)
@@ -184,9 +221,7 @@ class Tile:
 
 
 def _tiles(runs: Sequence[ShownRun], steps: Sequence[ShownStep]) -> list[Tile]:
-    tiles = [Tile(score.name, score.text, score.interval, bar=score) for score in _scores(steps) if score.level == 0][
-        :2
-    ]
+    tiles = [Tile(score.name, score.text, _asked(score), bar=score) for score in _scores(steps) if score.level == 0][:2]
     tiles += _rows_tile(runs[0])
     loss = next((one for one in _curves(steps) if one.name == "loss"), None)
     if loss:
@@ -194,12 +229,19 @@ def _tiles(runs: Sequence[ShownRun], steps: Sequence[ShownStep]) -> list[Tile]:
     return tiles + _time_tile(runs, steps)
 
 
+def _asked(score: Score) -> str:
+    return score.interval + (f"; {notation.count(score.questions)} questions" if score.questions else "")
+
+
 def _rows_tile(shown: ShownRun) -> list[Tile]:
-    reaches: list[Reach] = river([step.step.name for step in shown.steps], _reports(shown))
+    reaches = shown.river
     if not reaches or shown.run.state is not State.DONE:
         return []
-    out = sum(left.rows for reach in reaches for left in reach.leaving if left.how != "aside")
-    note = f"of {notation.count(reaches[0].into)} rows; {notation.count(out)} left out"
+    out: Counter[str] = Counter()
+    for left in (left for reach in reaches for left in reach.leaving):
+        out[notation.words(left.name) if left.how == "aside" else "left out"] += left.rows
+    gone = ", ".join(f"{notation.count(out[how])} {how}" for how in sorted(out, key=lambda how: how != "left out"))
+    note = f"of {notation.count(reaches[0].into)} rows" + (f": {gone}" if gone else "")
     return [Tile("rows to learn from", notation.count(reaches[-1].onward), note)]
 
 

@@ -57,6 +57,7 @@ all.addEventListener("click", () => {
 
 for (const graph of document.querySelectorAll("svg.graph")) {
   const light = (node, on) => {
+    graph.classList.toggle("pointed", on);
     for (const edge of graph.querySelectorAll(".edge")) {
       edge.classList.toggle("lit", on && edge.dataset.ends.split(" ").includes(node.dataset.node));
     }

@@ -3,8 +3,8 @@ from __future__ import annotations
 import itertools
 
 from components.core.manifest import Parent
-from components.core.report import Output, Report, Rows
-from pipelines.page.flow import MOST_REASONS, RIVER, river
+from components.core.report import Figure, Output, Report, Rows
+from pipelines.page.flow import MOST_REASONS, RIVER, Note, river
 from tests.pipelines.page import a_run
 
 
@@ -38,6 +38,22 @@ def test_what_is_set_aside_is_no_reject() -> None:
     run, reports = a_run.lifecycle()
     split = next(reach for reach in river([step.name for step in run.steps], reports) if reach.step == "split")
     assert [(left.name, left.how, left.rows) for left in split.leaving] == [("held_out", "aside", 700)]
+
+
+def test_what_was_merged_and_what_was_changed_is_told_by_kind() -> None:
+    run, reports = a_run.lifecycle()
+    reaches = {reach.step: reach for reach in river([step.name for step in run.steps], reports)}
+    (merged,) = reaches["deduplicate"].leaving
+    assert (merged.rows, merged.notes) == (778, (Note("exact", 402), Note("near", 376)))
+    assert reaches["deduplicate"].changed == ()
+    assert reaches["redact"].changed == (Note("redacted", 201), Note("emails", 118), Note("phones", 96))
+
+
+def test_figures_that_count_no_rows_or_nothing_are_not_told_of_rows() -> None:
+    figures = {"bytes": Figure(value=9, unit="bytes"), "redacted": Figure(value=0, unit="documents")}
+    redact = told("redact", Rows(in_=9, out={"b": 9}), read="a").model_copy(update={"figures": figures})
+    reports = {"ingest": told("ingest", Rows(created=9, out={"a": 9})), "redact": redact}
+    assert river(["ingest", "redact"], reports)[1].changed == ()
 
 
 def test_where_the_run_broke_the_river_ends_and_no_side_stream_passes_for_it() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from components.core.errors import InvalidInput
@@ -37,6 +39,21 @@ def test_a_run_and_the_release_that_it_asked_for_are_one_page(run_folder, store)
     assert a_run.LIFECYCLE in text
     assert a_run.RELEASE in text
     assert "92.4 %" in text
+
+
+def test_what_was_planted_and_found_is_told_where_its_file_lies(run_folder, store) -> None:
+    folder = run_folder(*a_run.lifecycle())
+    assert "Planted and found" not in write_page(folder, store).read_text()
+    (folder / "findings.json").write_text(json.dumps([found.model_dump() for found in a_run.findings()]))
+    assert "Planted and found" in write_page(folder, store).read_text()
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '[{"step": "curate", "kind": "too_short", "planted": -1, "found": 0}]'])
+def test_faulty_findings_are_refused_with_their_place(run_folder, store, text) -> None:
+    folder = run_folder(*a_run.lifecycle())
+    (folder / "findings.json").write_text(text)
+    with pytest.raises(InvalidInput, match=r"findings\.json.*run the demo again"):
+        write_page(folder, store)
 
 
 def test_a_report_that_is_gone_from_the_store_is_left_out(run_folder, store) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from components.core.canonical import sha256
+from components.core.report import Example
+from pipelines.page.findings import Finding
 from pipelines.page.render import render_run
 from tests.pipelines.page import a_run
 
@@ -37,12 +39,14 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
-    """The pages of a good run, a failed one and one that has just begun."""
+    """The pages of a good run, a failed one, one that has just begun and one in which a planted fault was missed."""
     run, reports = a_run.lifecycle()
+    missed = Finding(step="deduplicate", kind="near", planted=60, found=58)
     return {
-        "good": render_run(run, reports, followed=[a_run.release()]),
+        "good": render_run(run, reports, followed=[a_run.release()], findings=a_run.findings()),
         "failed": render_run(*a_run.failed()),
         "waiting": render_run(a_run.waiting(), {}),
+        "missed": render_run(run, reports, findings=[*a_run.findings(), missed]),
     }
 
 
@@ -72,7 +76,7 @@ def opened(browser, pages, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["good", "failed", "waiting"])
+@pytest.mark.parametrize("name", ["good", "failed", "waiting", "missed"])
 def test_the_page_opens_without_complaint_and_without_scrolling_sideways(opened, name, width, scheme) -> None:
     page = opened(name, width, scheme)
     page.evaluate("document.querySelectorAll('details').forEach((step) => { step.open = true; })")
@@ -180,7 +184,10 @@ def test_the_curve_tells_its_values_to_pointer_and_keyboard(opened) -> None:
 
 def test_the_page_says_what_a_reader_looks_for(opened) -> None:
     text = opened("good").inner_text("body")
-    for said in ("92.4 %", "90.2 % to 94.2 %", "without near-duplicates", "6,187 → 5,790", "778 merged", "16 steps"):
+    for said in (
+        "92.4 %", "90.2 % to 94.2 %", "without near-duplicates", "6,187 → 5,790", "778 merged: 402 exact, 376 near",
+        "201 redacted", "31 completion is not JSON", "16 steps", "20 questions",
+    ):  # fmt: skip
         assert said in text, said
 
 
@@ -197,3 +204,47 @@ def test_everything_can_be_reached_with_the_keyboard_and_is_seen_when_it_is(open
         assert ring, name
         seen.add(name.split(" ")[0])
     assert {"skip", "copy", "node"} <= seen
+
+
+def test_what_was_planted_and_found_stands_near_the_top(opened) -> None:
+    page = opened("good")
+    assert "All 374 planted faults were found" in page.inner_text(".found .verdict")
+    rows = [row.inner_text().split() for row in page.query_selector_all(".kinds tr")]
+    assert rows[0] == ["✓", "too", "short", "214", "of", "214"]
+    assert len(rows) == 4
+    assert page.locator("#found").bounding_box()["y"] < page.locator("#graph").bounding_box()["y"]
+
+
+def test_a_planted_fault_that_was_missed_is_seen(opened) -> None:
+    page = opened("missed")
+    assert "1 of 5 kinds" in page.inner_text(".found .verdict.bad")
+    assert page.inner_text(".kinds tr.bad").split() == ["✕", "near", "58", "of", "60"]
+
+
+def test_all_parts_of_the_page_say_the_same_of_the_rows(opened) -> None:
+    page = opened("good")
+    assert "of 6,240 rows: 1,319 left out, 700 held out" in page.inner_text(".tiles")
+    assert "5,010 → 4,310\n" in page.inner_text("#rows")
+    assert "5,010 → 4,310 + 700 held out" in page.inner_text("#steps")
+    assert "4,310 + 700" in page.text_content(".graph.wide a[aria-label^='Split'] .told")
+
+
+def test_right_answers_fill_the_space_beside_few_wrong_ones() -> None:
+    run, reports = a_run.lifecycle()
+    right = Example(title="exam: right", before="user: why?", after="so", good=True)
+    wrong = Example(title="exam: wrong", before="user: when?", after="now", good=False)
+    told = {**reports, "request": reports["request"].model_copy(update={"examples": (wrong, *[right] * 5)})}
+    text = render_run(run, told)
+    assert "answers flow" in text
+    assert text.count('class="example good"') == 3
+    assert "answers flow" not in render_run(*a_run.release())
+
+
+def test_a_step_that_is_pointed_at_has_its_lines_lit_and_the_others_dimmed(opened) -> None:
+    page = opened("good")
+    assert "is used again further on" in page.inner_text(".lines")
+    page.focus(".graph.wide a.node[aria-label^='Base']")
+    lit = page.query_selector_all(".graph.wide.pointed .edge.lit")
+    assert len(lit) == sum(("base" in after) + (name == "base") for name, after in a_run.AFTER.items())
+    page.focus(".skip")
+    assert page.query_selector(".graph.pointed") is None
