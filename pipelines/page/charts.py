@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from components.core.report import Figure, Report, Series
-from components.evaluate.benchmark.scores import Z, wilson_interval
 from pipelines.page.notation import amount, number
 
 MOST_POINTS = 400
@@ -99,23 +98,7 @@ def _score(figure: Figure, name: str, level: int, most: float) -> Score:
     low, high = figure.low or 0.0, _end(figure)
     value, low_end, high_end = (min(100.0, max(0.0, 100 * end / (most or 1))) for end in (figure.value, low, high))
     interval = f"{amount(low, figure.unit)} to {amount(high, figure.unit)}"
-    return Score(name, amount(figure.value, figure.unit), interval, value, low_end, high_end, level, questions(figure))
-
-
-def questions(figure: Figure) -> int | None:
-    """How many questions a share was taken of, which its Wilson interval tells; None when it is no such interval.
-
-    With q = z²/n, m the middle of the interval and h half its width, Wilson's formulas give
-    (h² - 1/4) q² + (2 h² - p (1 - p)) q + h² = 0, which has one positive root.
-    """
-    low, high = figure.low, figure.high
-    if low is None or high is None or not 0 <= low < high <= 1 or high - low == 1 or not 0 <= figure.value <= 1:
-        return None
-    square, spread = ((high - low) / 2) ** 2, figure.value * (1 - figure.value)
-    a, b = square - 0.25, 2 * square - spread
-    asked = round(Z * Z * 2 * a / (-b - math.sqrt(b * b - 4 * a * square)))
-    ends = wilson_interval(asked * figure.value, asked)
-    return asked if asked and math.dist(ends, (low, high)) < 1e-6 else None
+    return Score(name, amount(figure.value, figure.unit), interval, value, low_end, high_end, level, figure.n)
 
 
 def _is_share(figure: Figure) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from components.core.report import Figure, Report, Series
 from components.evaluate.benchmark.scores import Tally
-from pipelines.page.charts import MOST_POINTS, curve, questions, scores
+from pipelines.page.charts import MOST_POINTS, curve, scores
 
 
 def told(**figures: Figure) -> Report:
@@ -67,21 +67,6 @@ def test_scores_that_are_no_shares_have_a_scale_of_their_own() -> None:
     assert (shown.low, shown.value, shown.high) == (25, 50, 100)
 
 
-@pytest.mark.parametrize("asked", [1, 2, 35, 185, 3080])
-def test_how_many_questions_were_asked_is_read_from_the_interval(asked: int) -> None:
-    for right in {0, 1, asked // 2, asked - 1, asked, 0.37 * asked}:
-        assert questions(Tally(right, asked).figure()) == asked
-
-
-@pytest.mark.parametrize(
-    "figure",
-    [
-        Figure(value=0.5),
-        Figure(value=0.5, low=0.4, high=0.7),
-        Figure(value=0.5, low=0.5, high=0.5),
-        Figure(value=0.0, low=0.0, high=1.0),
-        Figure(value=2.0, low=1.0, high=4.0, unit="s"),
-    ],
-)
-def test_an_interval_of_another_kind_tells_of_no_questions(figure: Figure) -> None:
-    assert questions(figure) is None
+def test_a_score_says_how_many_questions_it_was_measured_on() -> None:
+    (shown,) = scores(told(exam=Tally(13, 20).figure()))
+    assert shown.questions == 20
