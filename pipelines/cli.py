@@ -43,4 +43,8 @@ def main() -> Any:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'the file system'}: {error.strerror}; choose another place", err=True)
+        wrong_path = isinstance(error, (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError))
+        sys.exit(int(ExitCode.INVALID_INPUT if wrong_path else ExitCode.FAILED))
     sys.exit(code if isinstance(code, int) else 0)

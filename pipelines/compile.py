@@ -64,6 +64,8 @@ def compile_graphs(
 
     Raises Refused with one line for each thing that the backend cannot do, or that breaks a rule of the design.
     """
+    if not recipe.train:
+        raise InvalidInput(f"recipe {recipe.name}: train: there is no stage of training, so nothing is made; add one")
     refusals = lint.resources(recipe, environment)
     code = code or code_digests()
     release = _compile("release", recipe, environment, code)

@@ -26,6 +26,7 @@ from components.core.errors import InvalidInput
 from pipelines import credentials, located_yaml
 
 VERSION = 1
+STORES = ("gs://", "s3://", "memory://")
 SHIPPED = Path(__file__).parent / "environments"
 
 
@@ -36,9 +37,15 @@ def _pinned(reference: str) -> str:
 
 
 def _secret(reference: str) -> str:
-    if not reference.startswith(("secret://", "env://")):
+    if not re.fullmatch(r"secret://[A-Za-z0-9][\w./-]*|env://[A-Z_][A-Z0-9_]*", reference):
         raise ValueError("a secret is named, never written; use secret://NAME, or env://VARIABLE on this machine")
     return reference
+
+
+def _address(store: str) -> str:
+    if not store.strip() or "{{" in store or ("://" in store and not store.startswith(STORES)):
+        raise ValueError(f"{store!r} is no place for a store; use a folder, gs://… or s3://…")
+    return store
 
 
 Image = Annotated[str, AfterValidator(_pinned)]
@@ -52,7 +59,9 @@ class EnvironmentBase(BaseModel):
 
     version: int = Field(ge=1, description="Version of the environment's format.")
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
-    store: str = Field(description="Where artifacts lie: a folder, gs://… or s3://….")
+    store: Annotated[str, AfterValidator(_address)] = Field(
+        description="Where artifacts lie: a folder, gs://… or s3://…."
+    )
     tracking: str = Field(default="", description="MLflow tracking address; empty for none.")
     secrets: dict[str, SecretReference] = Field(
         default={}, description="What a recipe's secret://NAME is here: secret://… or env://VARIABLE."
@@ -169,7 +178,7 @@ def load_environment(name: str) -> Environment:
     """
     located = located_yaml.load(_find(name))
     backend = located.value.get("backend")
-    if backend not in MODELS:
+    if not isinstance(backend, str) or backend not in MODELS:
         raise InvalidInput(
             f"{located.place(('backend',))}: backend: {backend!r} is none; "
             + located_yaml.nearest(str(backend), MODELS)

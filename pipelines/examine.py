@@ -113,9 +113,10 @@ def why_it_ran(runs: Runs, folder: RunFolder, name: str) -> list[str]:
 def _run_before(runs: Runs, folder: RunFolder, name: str) -> tuple[str, StepRun] | None:
     """The newest earlier run of the same recipe that did or reused the step."""
     this = begun(folder)
-    for other in runs:
-        run = other.read()
-        if run is None or run.run == this.run or run.recipe != this.recipe or run.started >= this.started:
+    for _, run in runs.records():
+        if isinstance(run, InvalidInput) or run.run == this.run:
+            continue
+        if run.recipe != this.recipe or run.started >= this.started:
             continue
         for step in run.steps:
             if step.name == name and step.key:
@@ -155,9 +156,8 @@ def _aspects(runs: Runs, folder: RunFolder, store: Store) -> dict[str, dict[str,
 def requested(runs: Runs, run: Run) -> list[Run]:
     """The newest run for each request that a run made."""
     found: dict[str, Run] = {}
-    for folder in runs:
-        other = folder.read()
-        if other is not None and other.asked_by in run.requests:
+    for _, other in runs.records():
+        if not isinstance(other, InvalidInput) and other.asked_by in run.requests:
             found.setdefault(other.asked_by, other)
     return list(found.values())
 

@@ -48,8 +48,7 @@ def resources(recipe: RecipeBase, environment: Environment) -> list[str]:
     backend = BACKENDS[environment.backend]
     sections = [name for name in catalogue.steps() if hasattr(recipe, name)]
     sections += [stage.name for stage in recipe.train]
-    found = [] if recipe.train else ["train: there is no stage of training, so nothing is made; add one"]
-    found += _folders_of_this_machine(recipe, environment)
+    found = list(_folders_of_this_machine(recipe, environment))
     for section in sections:
         wanted = secrets_of(recipe, section)
         for name in wanted:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from components.core.canonical import canonical_json
 from components.core.errors import InvalidInput
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -48,11 +49,13 @@ class Located:
         path, equals, text = assignment.partition("=")
         if not equals or not path:
             raise InvalidInput(f"--set {assignment}: not an assignment; write it as step.setting=value")
-        route: Route = tuple(int(part) if part.isdigit() else part for part in path.strip().split("."))
+        route: Route = tuple(
+            int(part) if part.isdecimal() and part.isascii() else part for part in path.strip().split(".")
+        )
         holder: Any = self.value
         for part, following in pairwise(route):
             holder = _enter(holder, part, following, assignment)
-        _assign(holder, route[-1], yaml.safe_load(text) if text else None, assignment)
+        _assign(holder, route[-1], _value(text, assignment), assignment)
         self.places[route] = f"--set {path.strip()}"
 
 
@@ -62,23 +65,30 @@ def load(path: Path) -> Located:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise InvalidInput(f"{path}: no such file; `sluice init` writes one to start from") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: cannot be read as text: {error}") from error
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{str(path)!r}: cannot be read as text: {error}; give a text file's path") from error
+    return _located(text, str(path))
+
+
+def _located(text: str, path: str) -> Located:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         value = yaml.safe_load(text)
+        twice = [f"{path}:{line}: {key}: stands twice; remove one" for key, line in (_keys_twice(node) if node else ())]
+        places = dict(_places(node, (), path)) if isinstance(value, dict) and node else {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise InvalidInput(f"{path}:{line}: not YAML: {getattr(error, 'problem', error)}; mend the syntax") from error
+    except RecursionError as error:
+        raise InvalidInput(f"{path}:1: nested without end, or too deeply; write it out plainly") from error
+    except (ValueError, OverflowError, TypeError) as error:
+        raise InvalidInput(f"{path}:1: a value that cannot be read: {error}; put it in quotes") from error
     if not isinstance(value, dict) or node is None:
         raise InvalidInput(f"{path}:1: not a mapping of keys to values; see docs/reference for what it may hold")
-    twice = [f"{path}:{line}: {key}: stands twice; remove one" for key, line in _keys_twice(node)]
     if twice:
         raise InvalidInput("\n".join(twice))
-    located = Located(value)
-    located.places.update(_places(node, (), str(path)))
-    return located
+    return Located(value, places)
 
 
 def validate(
@@ -114,7 +124,7 @@ def known_version(found: int, newest: int) -> int:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """``; did you mean …?`` for the known name that is nearest, or the list of what is known."""
-    names = sorted(known)
+    names = sorted(map(str, known))
     found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {found[0]}?" if found else f"known: {', '.join(names)}"
 
@@ -188,6 +198,20 @@ def _merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _value(text: str, assignment: str) -> Any:
+    """The YAML value of an assignment; text that is no YAML value is itself, so that `{{$` needs no quotes."""
+    try:
+        value = yaml.safe_load(text) if text else None
+        canonical_json(value)  # a value that goes in a circle, or that JSON has not, ends here
+    except yaml.YAMLError as error:
+        if text.lstrip().startswith("{{"):
+            return text
+        raise InvalidInput(f"--set {assignment}: the value is not YAML; put it in quotes") from error
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise InvalidInput(f"--set {assignment}: a value that cannot be read: {error}; put it in quotes") from error
+    return value
 
 
 def _enter(holder: Any, part: str | int, following: str | int, assignment: str) -> Any:

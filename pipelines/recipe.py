@@ -39,8 +39,9 @@ class Stage(BaseModel):
     @classmethod
     def _one_trainer(cls, value: Any) -> Any:
         if isinstance(value, dict):
+            value = {key: {} if key in TRAINERS and given is None else given for key, given in value.items()}
             given = [trainer for trainer in TRAINERS if trainer in value]
-            unknown = [key for key in value if key not in (*TRAINERS, "name")]
+            unknown = [str(key) for key in value if key not in (*TRAINERS, "name")]
             if not given and unknown:
                 raise ValueError(f"{unknown[0]}: unknown key; {located_yaml.nearest(unknown[0], TRAINERS)}")
             if len(given) != 1:
@@ -162,6 +163,11 @@ def _twice_named(located: Located) -> list[str]:
     for index, stage in enumerate(stages if isinstance(stages, list) else []):
         if isinstance(stage, dict):
             name = str(stage.get("name") or next((trainer for trainer in TRAINERS if trainer in stage), index))
+            if name in catalogue.steps() and name not in stage:
+                lines.append(
+                    f"{located.place(('train', index))}: train.{index}: {name} is the name of a step; give the stage"
+                    " another `name`"
+                )
             if name in seen:
                 lines.append(
                     f"{located.place(('train', index))}: train.{index}: two stages are named {name}; give one of them"
@@ -188,7 +194,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> Located:
     base = located.value.get("extends")
     if base is None:
         return located
-    if not isinstance(base, str):
+    if not isinstance(base, str) or "\0" in base:
         raise InvalidInput(f"{located.place(('extends',))}: extends: one path, no list; extend a recipe that extends")
     chain = (*seen, path.resolve())
     target = path.parent / base

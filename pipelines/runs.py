@@ -16,6 +16,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from pydantic import Field
 
 from components.core.canonical import canonical_json, sha256
 from components.core.contract import Contract
-from components.core.errors import InvalidInput
+from components.core.errors import Failed, InvalidInput
 from components.core.run import Run, State, StepRun
 
 
@@ -112,13 +113,28 @@ class RunFolder:
 
     def process(self) -> psutil.Process | None:
         """The process that works on the run, if it lives."""
+        recorded = self._recorded_process()
         try:
-            recorded = json.loads((self.path / "process.json").read_text())
             process = psutil.Process(recorded["pid"])
             same = abs(process.create_time() - recorded["started"]) < 1
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except (FileNotFoundError, psutil.NoSuchProcess):
+        except (KeyError, TypeError, ValueError, OverflowError, psutil.NoSuchProcess):
             return None
+
+    def orphans(self) -> list[psutil.Process]:
+        """Processes of steps that outlived the worker: they are in its session, which it was alone in."""
+        leader = self._recorded_process().get("pid")
+        if not isinstance(leader, int) or self.alive():
+            return []
+        return [process for process in psutil.process_iter() if _session_of(process.pid) == leader]
+
+    def _recorded_process(self) -> dict[str, Any]:
+        """What ``claim`` wrote; nothing when it is not there or damaged."""
+        try:
+            recorded = json.loads((self.path / "process.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return recorded if isinstance(recorded, dict) else {}
 
     def alive(self) -> bool:
         """Whether a process works on the run."""
@@ -162,24 +178,62 @@ class Runs:
         order = sorted(folders, key=lambda path: ((path / "launch.json").stat().st_mtime_ns, path.name), reverse=True)
         yield from map(RunFolder, order)
 
+    def records(self) -> Iterator[tuple[RunFolder, Run | InvalidInput]]:
+        """Every run that has begun with its record, the newest first; a complaint in place of one that is damaged."""
+        for folder in self:
+            try:
+                run = folder.read()
+            except InvalidInput as error:
+                yield folder, error
+            else:
+                if run is not None:
+                    yield folder, run
+
     def point_latest(self, folder: RunFolder) -> None:
         """Lets ``latest`` lead to a run."""
         link = self.folder / f".latest-{uuid.uuid4().hex[:8]}"
-        link.symlink_to(folder.path.name)
-        link.replace(self.folder / "latest")
+        with explained(self.folder / "latest"):
+            link.symlink_to(folder.path.name)
+            link.replace(self.folder / "latest")
+
+    def check(self) -> None:
+        """Raises InvalidInput when ``latest`` is something that somebody else put there."""
+        latest = self.folder / "latest"
+        if latest.exists() and not latest.is_symlink():
+            raise InvalidInput(f"{latest}: is no link of ours; move it away, it is to lead to the newest run")
 
 
 def replace_text(path: Path, text: str) -> None:
     """Writes a file whole: a reader sees the old one or the new one."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    with explained(path):
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns what the file system raises into a sentence."""
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        raise Failed(
+            f"{path}: the run's record cannot be written: {error.strerror}; free some space, or point `runs` in the"
+            " environment file elsewhere"
+        ) from error
+
+
+def _session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return -1
 
 
 def _died(run: Run) -> Run:

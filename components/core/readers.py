@@ -13,7 +13,7 @@ import math
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
@@ -24,6 +24,7 @@ from components.core.errors import Failed, InvalidInput
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 CHUNK = 1024 * 1024
+MOST_NESTED = 64  # lists and objects inside each other; what walks through a row later has limits of its own
 _SHOWN = 200  # characters of a faulty line that are kept for a person to look at
 _BATCH_ROWS = 1024
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -196,6 +197,18 @@ def _finite(digits: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
+def _depth(value: Any) -> int:
+    """How many lists and objects lie inside each other; without recursion, which has limits of its own."""
+    depth, level = 0, [value]
+    while level := [inner for item in level if isinstance(item, (dict, list)) for inner in _inside(item)]:
+        depth += 1
+    return depth
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
 def _json_row(text: str, number: int, where: str) -> Line | Fault:
     def fault(reason: str, what: str) -> Fault:
         return Fault(number, reason, f"{where}:{number}: {what}", {"line": text[:_SHOWN]})
@@ -210,6 +223,8 @@ def _json_row(text: str, number: int, where: str) -> Line | Fault:
         return fault("broken_json", f"broken JSON: {error}")
     if not isinstance(row, dict):
         return fault("not_an_object", f"a JSON {type(row).__name__}, not an object")
+    if text.count("[") + text.count("{") > MOST_NESTED and _depth(row) > MOST_NESTED:
+        return fault("nested_too_deep", f"values nested more than {MOST_NESTED} deep")
     if "\\u" in text and _SURROGATE.search(json.dumps(row, ensure_ascii=False)):
         return fault("broken_unicode", "half of a surrogate pair, which no UTF-8 can hold")
     return Line(number, row)

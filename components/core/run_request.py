@@ -9,6 +9,7 @@ from pydantic import Field
 
 from components.core.canonical import canonical_json, sha256
 from components.core.contract import Contract
+from components.core.errors import InvalidInput
 from components.core.manifest import Part
 from components.core.store import Store
 
@@ -48,5 +49,18 @@ class RunRequest(Contract):
         return f"{FOLDER}/{self.name}.json"
 
     def put(self, store: Store) -> bool:
-        """Asks, unless the same was asked for already; says whether this was the first."""
-        return store.create(self.key, self.to_bytes())
+        """Asks, unless the same was asked for already; says whether this was the first.
+
+        What lies there and is not this request, because it was damaged or changed, is replaced.
+        """
+        if store.create(self.key, self.to_bytes()):
+            return True
+        if not self._is_there(store):
+            store.write(self.key, self.to_bytes())
+        return False
+
+    def _is_there(self, store: Store) -> bool:
+        try:
+            return RunRequest.read(store.read(self.key), self.key).name == self.name
+        except InvalidInput:
+            return False

@@ -22,7 +22,7 @@ class StepSettings(BaseModel):
     """The base of every step's settings: unknown keys are errors, values do not change."""
 
     # A whole number as the default of a float would be written as 1, and as 1.0 once it was read back.
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
     def encode(self) -> str:
         """These settings, defaults included, as the string that a graph carries."""

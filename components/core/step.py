@@ -46,12 +46,12 @@ def run_step(
     try:
         manifests = {role: Manifest.from_file(artifact.path) for role, artifact in (inputs or {}).items()}
         outcome = method(attempt=attempt, settings=settings, **manifests, **(values or {}))
+        for role, artifact in (outputs or {}).items():
+            _hand_on(outcome.manifests[role], artifact)
+        _show(outcome.report, attempt.report_key, page, figures)
     except Exception as error:
         _leave(attempt, error)
         raise
-    for role, artifact in (outputs or {}).items():
-        _hand_on(outcome.manifests[role], artifact)
-    _show(outcome.report, attempt.report_key, page, figures)
     _say("INFO", f"{step}: {outcome.report.rows.sentence()}", attempt.report_key)
     return outcome.word
 

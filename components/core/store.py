@@ -53,6 +53,13 @@ class Store:
         with self._explained("look up", key):
             return bool(self._fs.exists(self._path(key)))
 
+    def size(self, key: str) -> int | None:
+        """The object's length in bytes; None where there is none."""
+        try:
+            return int(self._fs.size(self._path(key)))
+        except FileNotFoundError:
+            return None
+
     def list(self, prefix: str) -> list[str]:
         """The keys of all objects below ``prefix`` (of all, where it is empty), sorted."""
         with self._explained("list", prefix):

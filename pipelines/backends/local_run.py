@@ -21,7 +21,7 @@ from pipelines.environment import LocalEnvironment
 from pipelines.environment import as_document as environment_document
 from pipelines.recipe import RecipeBase
 from pipelines.recipe import as_document as recipe_document
-from pipelines.runs import Launch, RunFolder, Runs, run_id
+from pipelines.runs import Launch, RunFolder, Runs, explained, run_id
 
 LOOK_EVERY_SECONDS = 0.1
 GRACE_SECONDS = 8
@@ -49,6 +49,7 @@ def start(ask: Ask) -> RunFolder:
     The attempt in its id rises only after a final failure or a cancel.
     """
     runs = Runs(Path(ask.environment.runs))
+    runs.check()
     now = ask.now or datetime.now(UTC).isoformat(timespec="microseconds")
     attempt = 1
     while True:
@@ -86,10 +87,18 @@ def follow(folder: RunFolder) -> Iterator[Run]:
             last, told = run, time.monotonic()
             yield run
         if run is not None and run.state.final:
+            _end_orphans(folder)
             return
         if run is None and not alive:
             raise Failed(f"run {folder.run} did not begin; {folder.path / 'worker.log'} says why")
         time.sleep(LOOK_EVERY_SECONDS)
+
+
+def _end_orphans(folder: RunFolder) -> None:
+    """A killed worker leaves its step at work; what it would still write, nobody would read."""
+    for process in folder.orphans():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def cancel(folder: RunFolder) -> Run:
@@ -144,19 +153,14 @@ def _launch(ask: Ask, now: str, attempt: int) -> Launch:
 
 
 def _create(folder: RunFolder, launch: Launch) -> bool:
-    try:
+    with explained(folder.path):
         return folder.create(launch)
-    except OSError as error:
-        raise Failed(
-            f"{folder.path}: the run's record cannot be written: {error.strerror}; point `runs` in the environment"
-            " file elsewhere"
-        ) from error
 
 
 def _spawn(folder: RunFolder) -> None:
     """Starts the worker in a session of its own: Ctrl-C here does not reach it half-way."""
     command = [sys.executable, "-m", "pipelines.backends.local_worker", str(folder.path)]
-    with (folder.path / "worker.log").open("wb") as log:
+    with explained(folder.path), (folder.path / "worker.log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
         )

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from components.core.errors import ExitCode, InvalidInput, SluiceError
+from components.core.manifest import Manifest
 from components.core.report import Cost, Report
 from components.core.run import Run, State, StepRun
 from components.core.store import Store
@@ -91,14 +92,20 @@ class Recorder:
         if task.succeeded and task.name == "request":
             self.requests.append(str(task.outputs["Output"]))
 
-    def may_hit(self, _task: Any, outputs: dict[str, Any]) -> bool:
-        """Whether a step's earlier outputs are all still in the store."""
-        for artifact in outputs.values():
-            metadata = getattr(artifact, "metadata", {})
-            for name in ("manifest", "report"):
-                if name in metadata and not self.store.exists(metadata[name]):
-                    return False
-        return True
+    def may_hit(self, outputs: dict[str, Any]) -> bool:
+        """Whether a step's earlier outputs still lie in the store, each object with the length that it had."""
+        named = [getattr(artifact, "metadata", {}) for artifact in outputs.values()]
+        if not all(self.store.exists(metadata["report"]) for metadata in named if "report" in metadata):
+            return False
+        return all(self._is_whole(metadata) for metadata in named if "manifest" in metadata)
+
+    def _is_whole(self, metadata: dict[str, Any]) -> bool:
+        try:
+            data = self.store.read_verified(metadata["manifest"], metadata["digest"])
+            manifest = Manifest.read(data, metadata["manifest"])
+        except InvalidInput:
+            return False
+        return all(self.store.size(shard.uri) == shard.bytes for shard in manifest.shards)
 
     def _account(self, task: Any) -> tuple[str, str, int]:
         """Where the step's report is, and what it said about its failure."""
@@ -176,7 +183,7 @@ def _run(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: Lo
 
     def may_hit(task: Any, outputs: dict[str, Any]) -> bool:
         chosen = launch.use_cache and task.name != launch.start_from
-        return chosen and recorder.may_hit(task, outputs)
+        return chosen and recorder.may_hit(outputs)
 
     watch = Watch(recorder.started, recorder.finished, recorder.folder.log, limits, may_hit)
     return run_graph(text, arguments, root=Path(environment.state).absolute() / "kfp", watch=watch)

@@ -14,7 +14,13 @@ from pipelines.commands import options
 @options.as_json
 def runs(env: str, as_json: bool) -> None:
     """Lists the runs, the newest first."""
-    found = [run for folder in options.local_runs(env) if (run := folder.read())]
+    from components.core.errors import InvalidInput
+
+    records = list(options.local_runs(env).records())
+    found = [run for _, run in records if not isinstance(run, InvalidInput)]
+    for folder, error in records:
+        if isinstance(error, InvalidInput):
+            click.echo(f"{folder.run}: {error}", err=True)
     if as_json:
         click.echo(json.dumps([run.model_dump(mode="json", exclude={"steps"}) for run in found]))
         return
@@ -22,7 +28,7 @@ def runs(env: str, as_json: bool) -> None:
         click.echo(
             f"{run.run:<44} {run.state:<10} {run.started[:19]}  {run.error.splitlines()[0] if run.error else ''}"
         )
-    if not found:
+    if not records:
         click.echo("no runs yet; start one with `sluice run RECIPE`")
 
 

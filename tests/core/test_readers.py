@@ -187,3 +187,10 @@ def test_a_damaged_parquet_file_is_refused() -> None:
 def test_an_empty_file_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"f\.csv: empty"):
         list(chunks(io.BytesIO(b""), "f.csv"))
+
+
+@pytest.mark.parametrize(("depth", "accepted"), [(60, True), (900, False), (100_000, False)])
+def test_a_row_that_is_nested_too_deep_is_a_fault_and_not_the_end(depth: int, accepted: bool) -> None:
+    line = b'{"x": ' + b"[" * depth + b"]" * depth + b"}"
+    (found,) = read_jsonl(_parts(line, 4096), "rows.jsonl", 1_000_000)
+    assert isinstance(found, Line) is accepted

@@ -192,3 +192,35 @@ def test_a_store_that_takes_nothing_fails_the_run_in_a_sentence(project, options
         assert list((project.folder / ".sluice" / "store").rglob("*.part")) == []
     finally:
         subprocess.run(["umount", str(project.folder / ".sluice" / "store")], check=True)
+
+
+def test_a_full_disk_for_the_records_of_runs_is_a_sentence(project) -> None:
+    mounted(project.folder / "runs", "size=8k")
+    try:
+        done = project.sluice("run", "recipe.yaml", code=4)
+        assert "No space left on device; free some space, or point `runs`" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        subprocess.run(["umount", str(project.folder / "runs")], check=True)
+
+
+def test_an_output_that_was_deleted_from_the_store_is_made_again(project) -> None:
+    stop = ("--set", "validate.resources.memory=1Mi")
+    project.sluice("run", "recipe.yaml", *stop, code=4)
+    project.sluice("run", "recipe.yaml", *stop, code=4)
+    assert project.steps()["ingest"]["cached"]
+    shard = next((project.folder / ".sluice/store/ingest").rglob("documents/*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    project.sluice("run", "recipe.yaml", *stop, code=4)
+    assert not project.steps()["ingest"]["cached"]
+
+
+def test_a_killed_worker_leaves_no_step_at_work(project) -> None:
+    running = project.start("run", "recipe.yaml", *SLOW)
+    wait_for(project, "validate")
+    worker = json.loads((project.folder / "runs/latest/process.json").read_text())["pid"]
+    os.kill(worker, signal.SIGKILL)
+    running.communicate(timeout=20)
+    assert running.returncode == 4
+    time.sleep(0.5)
+    assert of_this_project(project) == []

@@ -44,6 +44,18 @@ def test_a_secret_in_clear_is_refused(tmp_path: Path) -> None:
     assert "looks like a secret in clear" in complaint(changed(tmp_path, "local", tracking="http://me:pw@host/"))
 
 
+@pytest.mark.parametrize("store", ["", " ", "foo://x", "{{$.x}}"])
+def test_a_store_that_is_no_place_is_refused(tmp_path: Path, store: str) -> None:
+    assert "is no place for a store; use a folder, gs://… or s3://…" in complaint(
+        changed(tmp_path, "local", store=store)
+    )
+
+
+@pytest.mark.parametrize("backend", [["local"], {"a": "b"}, 3])
+def test_a_backend_that_is_no_word_is_refused(tmp_path: Path, backend: object) -> None:
+    assert "backend: " in complaint(changed(tmp_path, "local", backend=backend))
+
+
 def test_an_example_is_only_sent_to_loopback(tmp_path: Path) -> None:
     found = complaint(changed(tmp_path, "kubeflow", host="https://kfp.company.example"))
     assert "is not a loopback address, and an example's image digests are made up" in found

@@ -133,6 +133,52 @@ def test_a_secret_in_clear_is_refused_and_not_repeated(recipe_file, line: str) -
     assert "hf_" not in found[0]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "description: 2024-13-45",
+        "curate: {min_words: !!int abc}",
+        f"curate: {{min_words: {'9' * 5000}}}",
+        "description: &a [*a]",
+        "description: &a {b: *a}",
+        f"description: {'[' * 3000}",
+        "train: [{3: {}}]",
+        "train: [{finetune: {epochs: .inf}}]",
+        "train: [{finetune: {seed: 99999999999999999999}}]",
+        'extends: "a\\0b"',
+        "train: [{name: export, finetune: {}}]",
+        "? [1, 2]\n: 3",
+    ],
+)
+def test_nasty_yaml_is_answered_with_a_line_and_no_traceback(recipe_file, line: str) -> None:
+    found = complaints(recipe_file(f"{SMALLEST}{line}\n"))
+    assert all(": " in text and "; " in text for text in found), found
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "a=[",
+        'name="',
+        "name=&a [*a]",
+        "train.²=1",
+        "train.0.finetune.learning_rate=2024-13-01",
+        "curate.min_words=.inf",
+    ],
+)
+def test_nasty_assignments_are_answered_with_a_sentence(recipe_file, assignment: str) -> None:
+    assert complaints(recipe_file(SMALLEST), assignment)
+
+
+def test_a_placeholder_may_be_set_without_quotes(recipe_file) -> None:
+    assert load_recipe(recipe_file(SMALLEST), ("description={{$.x}}",)).description == "{{$.x}}"
+
+
+def test_a_trainer_without_settings_has_its_defaults(recipe_file) -> None:
+    recipe = load_recipe(recipe_file(SMALLEST + "train:\n  - {name: b, finetune: }\n"))
+    assert recipe.settings("b").method == "full"
+
+
 def test_a_key_that_stands_twice_is_refused(recipe_file) -> None:
     path = recipe_file(SMALLEST + "curate: {min_words: 3}\ncurate: {min_words: 4}\n")
     assert complaints(path) == ["recipe.yaml:6: curate: stands twice; remove one"]

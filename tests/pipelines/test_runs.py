@@ -17,6 +17,7 @@ from components.core.run_request import RequestedInput, RunRequest
 from components.core.store import Store
 from pipelines import dispatcher
 from pipelines.backends import local_run
+from pipelines.backends.local_run import Ask
 from pipelines.environment import LocalEnvironment
 from pipelines.recipe import load_recipe
 from pipelines.runs import Launch, RunFolder, Runs
@@ -71,6 +72,30 @@ def test_a_run_whose_process_is_gone_has_failed_and_says_how_to_go_on(runs: Runs
     read = folder.read()
     assert [read.state, *(step.state for step in read.steps)] == [State.FAILED, State.FAILED, State.SKIPPED]
     assert "start it again" in read.error
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pid": "x"}', '{"pid": 1e99, "started": 1}', "\x00\xff"])
+def test_a_damaged_record_of_a_process_is_no_process(runs: Runs, content: str) -> None:
+    folder = launched(runs, "one")
+    (folder.path / "process.json").write_text(content)
+    assert not folder.alive()
+    assert folder.orphans() == []
+
+
+def test_one_damaged_record_does_not_hide_the_others(runs: Runs) -> None:
+    launched(runs, "good").write(a_run("good", State.DONE))
+    (launched(runs, "bad").path / "run.json").write_text("{")
+    found = {folder.run: record for folder, record in runs.records()}
+    assert isinstance(found["bad"], InvalidInput)
+    assert found["good"].state is State.DONE
+
+
+def test_a_folder_in_the_place_of_latest_is_not_overwritten(asked) -> None:
+    recipe, environment, spawned = asked
+    (Path(environment.runs) / "latest").mkdir(parents=True)
+    with pytest.raises(InvalidInput, match="is no link of ours; move it away"):
+        local_run.start(Ask("lifecycle", recipe, environment))
+    assert spawned == []
 
 
 def test_another_process_with_the_same_number_is_not_taken_for_the_run(runs: Runs) -> None:
@@ -139,6 +164,17 @@ def test_after_a_failure_the_same_request_starts_another_attempt(asked) -> None:
     assert (second.launch().attempt, len(spawned)) == (2, 2)
     second.write(a_run(second.run, State.DONE))
     assert dispatcher.dispatch(wanted.name, recipe, environment).run == second.run
+
+
+@pytest.mark.parametrize("damage", [b"{", b"", b'{"version": 1}'])
+def test_a_damaged_request_is_made_again_when_it_is_asked_again(asked, damage: bytes) -> None:
+    recipe, environment, spawned = asked
+    wanted, kept = request(recipe), Store(environment.store)
+    wanted.put(kept)
+    kept.write(wanted.key, damage)
+    assert not wanted.put(kept)
+    dispatcher.dispatch(wanted.name, recipe, environment)
+    assert len(spawned) == 1
 
 
 def test_a_request_that_was_changed_is_refused(asked) -> None:

@@ -60,7 +60,11 @@ class _Root(ABC):
 class _Folder(_Root):
     def __init__(self, address: str) -> None:
         super().__init__(str(Path(address).expanduser().absolute()))
-        if not Path(self.address).is_dir():
+        try:
+            known = Path(self.address).is_dir()
+        except (OSError, ValueError) as error:
+            raise InvalidInput(f"resolve.root {address[:80]!r}: {error}; give a folder's path") from error
+        if not known:
             raise InvalidInput(f"resolve.root {address}: there is no such folder; it is taken from {Path.cwd()}")
 
     def files(self, pattern: str) -> list[str]:
@@ -68,8 +72,13 @@ class _Folder(_Root):
         literal = root / pattern
         try:
             found = [literal] if literal.exists() or not _MAGIC & set(pattern) else sorted(root.glob(pattern))
+            found = [path for path in found if _resolves(path, pattern)]
         except ValueError as error:
             raise InvalidInput(f"resolve.sources {pattern}: {error}; `**` stands alone between slashes") from error
+        except OSError as error:
+            raise InvalidInput(
+                f"resolve.sources {pattern[:80]}: {error.strerror}; give a path that there can be"
+            ) from error
         for path in found:
             if not path.resolve().is_relative_to(root.resolve()):
                 raise InvalidInput(
@@ -80,6 +89,17 @@ class _Folder(_Root):
 
     def generation(self, path: str) -> str:  # noqa: ARG002
         return ""
+
+
+def _resolves(path: Path, pattern: str) -> bool:
+    """True for a file, or for nothing at all, which is told later. Raises InvalidInput for what is no plain file."""
+    try:
+        path.resolve()
+    except RuntimeError as error:
+        raise InvalidInput(f"resolve.sources {pattern}: a link that leads to itself; remove it") from error
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InvalidInput(f"resolve.sources {pattern}: {path.name} is a pipe or a device; give a plain file")
+    return True
 
 
 class _Bucket(_Root):

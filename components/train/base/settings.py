@@ -66,7 +66,7 @@ class Scratch(StepSettings):
         default=True, description="One matrix for input and output embeddings (Press and Wolf 2017, arXiv:1608.05859)."
     )
     rope_theta: float = Field(default=10_000.0, gt=0, description="Base of the rotary positions (arXiv:2104.09864).")
-    seed: int = Field(default=0, ge=0, description="Seed of the weights.")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of the weights.")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:

@@ -44,7 +44,9 @@ class Finetune(StepSettings):
     gradient_accumulation: int = Field(default=1, ge=1, description="Forward passes a step.")
     weight_decay: float = Field(default=0.0, ge=0, description="Decoupled weight decay (per step); TRL's default.")
     max_grad_norm: float = Field(default=1.0, ge=0, description="Longest gradient, cut to it (norm); 0 cuts nothing.")
-    seed: int = Field(default=0, ge=0, description="Seed of the rows' order, of fresh adapters and of dropout.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**32, description="Seed of the rows' order, of fresh adapters and of dropout."
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="Numbers of the forward pass; auto: bfloat16 on a GPU that can, float32 elsewhere."
     )
