@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,9 @@ class Launch(Contract):
     asked_by: str = ""
     start_from: str = Field(default="", description="A step that is not answered from the cache.")
     use_cache: bool = True
+
+
+ROOM_FOR_A_RECORD = 64 * 1024
 
 
 def run_id(graph: str, recipe: str, asked: dict[str, Any]) -> str:
@@ -103,7 +107,7 @@ class RunFolder:
             # It may have ended between the two looks.
             run = Run.read(path.read_bytes(), str(path))
             if not run.state.final:
-                return _died(run)
+                return _died(run, full=shutil.disk_usage(self.path).free < ROOM_FOR_A_RECORD)
         return run
 
     def claim(self, pid: int) -> None:
@@ -236,9 +240,11 @@ def _session_of(pid: int) -> int:
         return -1
 
 
-def _died(run: Run) -> Run:
+def _died(run: Run, full: bool) -> Run:
     steps = tuple(_ended(step) for step in run.steps)
     message = "the process that worked on this run is gone; start it again, what is done is reused"
+    if full:
+        message = "the process that worked on this run is gone, and no space is left for its record; free some"
     return run.model_copy(update={"state": State.FAILED, "exit_code": 4, "error": message, "steps": steps})
 
 

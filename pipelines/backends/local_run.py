@@ -56,8 +56,8 @@ def start(ask: Ask) -> RunFolder:
         launch = _launch(ask, now, attempt)
         folder = runs.folder_of(launch.run)
         if _create(folder, launch):
-            _spawn(folder)
             runs.point_latest(folder)
+            _spawn(folder)
             return folder
         if not _given_up(folder):
             return folder
@@ -164,4 +164,8 @@ def _spawn(folder: RunFolder) -> None:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
         )
-    folder.claim(process.pid)
+    try:
+        folder.claim(process.pid)
+    except Failed:
+        end(psutil.Process(process.pid))
+        raise

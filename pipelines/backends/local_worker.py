@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from components.core.canonical import sha256
 from components.core.errors import ExitCode, InvalidInput, SluiceError
 from components.core.manifest import Manifest
 from components.core.report import Cost, Report
@@ -95,9 +97,13 @@ class Recorder:
     def may_hit(self, outputs: dict[str, Any]) -> bool:
         """Whether a step's earlier outputs still lie in the store, each object with the length that it had."""
         named = [getattr(artifact, "metadata", {}) for artifact in outputs.values()]
-        if not all(self.store.exists(metadata["report"]) for metadata in named if "report" in metadata):
+        if not outputs or not all(self.store.exists(metadata["report"]) for metadata in named if "report" in metadata):
             return False
-        return all(self._is_whole(metadata) for metadata in named if "manifest" in metadata)
+        return all(
+            self._is_whole(artifact.metadata) and _is_copy(artifact)
+            for artifact in outputs.values()
+            if "manifest" in getattr(artifact, "metadata", {})
+        )
 
     def _is_whole(self, metadata: dict[str, Any]) -> bool:
         try:
@@ -115,14 +121,21 @@ class Recorder:
         last = last_line(self.folder.log(task.name))
         if task.ended_by:
             return "", f"{task.title}: ended because it was {task.ended_by}", int(ExitCode.FAILED)
-        if last:
+        if last and last["exit_code"]:
             return last["report"], last["message"], last["exit_code"]
-        return "", f"{task.title}: the process ended without a word (killed?); `sluice logs` has what it printed", 4
+        words = last_words(self.folder.log(task.name)) or "the process ended without a word (killed?)"
+        return "", f"{task.title}: {words}; `sluice logs` has what it printed", int(ExitCode.FAILED)
 
     def _report(self, key: str) -> Report | None:
         if not key or not self.store.exists(key):
             return None
         return Report.read(self.store.read(key), key)
+
+
+def _is_copy(artifact: Any) -> bool:
+    """Whether KFP's copy of a manifest is still that manifest."""
+    path = Path(artifact.path)
+    return path.exists() and sha256(path.read_bytes()) == artifact.metadata["digest"]
 
 
 def last_line(log: Path) -> dict[str, Any] | None:
@@ -136,6 +149,12 @@ def last_line(log: Path) -> dict[str, Any] | None:
                 if {"message", "report", "exit_code"} <= found.keys():
                     return found
     return None
+
+
+def last_words(log: Path) -> str:
+    """The error that ended a process that could not take its leave; empty where it said nothing."""
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1].strip() if lines and re.match(r"\w*(Error|Exception|Interrupt)\b", lines[-1]) else ""
 
 
 def work(folder: RunFolder) -> int:
