@@ -1,4 +1,4 @@
-"""What the worker makes of a step's end, and which outputs it takes from the cache."""
+"""What the record makes of a step's end, and which outputs it takes from the cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from components.core.manifest import Kind
 from components.core.run import Run, State
 from pipelines.backends.kfp_local import TaskRun
-from pipelines.backends.local_worker import Recorder, last_line, last_words
+from pipelines.backends.recorder import Recorder, last_line, last_words
 from pipelines.runs import RunFolder
 
 
