@@ -135,7 +135,8 @@ def last_line(log: Path) -> dict[str, Any] | None:
 def last_words(log: Path) -> str:
     """The error that ended a process that could not take its leave; empty where it said nothing."""
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1].strip() if lines and re.match(r"\w*(Error|Exception|Interrupt)\b", lines[-1]) else ""
+    said = r"\w*(Error|Exception|Interrupt)\b|mktemp: |.*: \d+: \w+: "  # Python's, or that of the shell that starts it
+    return lines[-1].strip(" :") if lines and re.match(said, lines[-1]) else ""
 
 
 def utc_now() -> str:

@@ -42,6 +42,7 @@ TASK = TaskRun("a", "A")
             (DONE, "Traceback", "OSError: [Errno 28] No space left"),
             ("", f"A: OSError: [Errno 28] No space left; {LOGS}", 4),
         ),
+        ((": 3: printf: printf: I/O error",), ("", f"A: 3: printf: printf: I/O error; {LOGS}", 4)),
         (("{broken", "[1]"), ("", f"A: the process ended without a word (killed?); {LOGS}", 4)),
     ],
 )
