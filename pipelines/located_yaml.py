@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from components.core.canonical import canonical_json
-from components.core.errors import InvalidInput
+from components.core.errors import InvalidInput, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 Route = tuple[str | int, ...]
@@ -123,10 +122,9 @@ def known_version(found: int, newest: int) -> int:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean …?`` for the known name that is nearest, or the list of what is known."""
+    """``did you mean …?`` for the known name that is nearest, or the list of what is known."""
     names = sorted(map(str, known))
-    found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean {found[0]}?" if found else f"known: {', '.join(names)}"
+    return did_you_mean(name, names).removeprefix("; ") or f"known: {', '.join(names)}"
 
 
 def _sentence(model: type[BaseModel], located: Located, detail: Any, hints: Mapping[str, str]) -> str:

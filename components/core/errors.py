@@ -5,6 +5,8 @@ A message says what was wrong, where, and what to do about it.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
 from enum import IntEnum
 
 
@@ -46,3 +48,9 @@ class Conflict(SluiceError):
     """Somebody else changed the same thing first."""
 
     exit_code = ExitCode.CONFLICT
+
+
+def did_you_mean(name: str, names: Collection[str]) -> str:
+    """``; did you mean X?`` for the nearest of ``names``, nothing when none is near."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

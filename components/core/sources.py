@@ -7,7 +7,6 @@ Zstandard, bzip2 or xz, in a folder, ``gs://``, ``s3://`` or whatever else fsspe
 from __future__ import annotations
 
 import bz2
-import difflib
 import gzip
 import hashlib
 import json
@@ -21,7 +20,7 @@ from typing import Any, BinaryIO, Literal, cast
 import fsspec
 from pydantic import Field, TypeAdapter, ValidationError
 
-from components.core.errors import Failed, InvalidInput
+from components.core.errors import Failed, InvalidInput, did_you_mean
 from components.core.manifest import Part, Source
 from components.core.readers import CHUNK, MAX_LINE_BYTES, TEXT_READERS, Fault, Line, chunks, read_parquet
 
@@ -102,12 +101,6 @@ def format_of(name: str) -> Format | None:
 def plain_name(name: str) -> str:
     """A file's name without the suffix of its compression."""
     return name[: -len(_compression(name))] if _compression(name) else name
-
-
-def did_you_mean(name: str, names: Collection[str]) -> str:
-    """``; did you mean X?`` for the nearest of ``names``, nothing when none is near."""
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 class _HashingFile:

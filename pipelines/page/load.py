@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from components.core.errors import InvalidInput
 from components.core.report import Report
 from components.core.run import Run
 from components.core.store import Store
+from pipelines.runs import replace_text
 
 
 def write_page(run_folder: Path, store: Store, followed: Sequence[Path] = ()) -> Path:
@@ -25,14 +25,9 @@ def write_page(run_folder: Path, store: Store, followed: Sequence[Path] = ()) ->
 
     told = [_told(folder, store) for folder in (run_folder, *followed)]
     findings = read_findings(run_folder)
+    text = render_run(*told[0], followed=told[1:], findings=findings)
     page = run_folder / "report.html"
-    part = page.with_name(f"{page.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        text = render_run(*told[0], followed=told[1:], findings=findings)
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        part.replace(page)
-    finally:
-        part.unlink(missing_ok=True)
+    replace_text(page, text.encode("utf-8", "backslashreplace").decode())
     return page
 
 

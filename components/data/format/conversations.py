@@ -6,10 +6,9 @@ from itertools import islice
 
 from components.core.attempt import Attempt, Draft, Outcome
 from components.core.conversation import columns_of, exchange
-from components.core.errors import InvalidInput
+from components.core.errors import InvalidInput, did_you_mean
 from components.core.manifest import Kind, Manifest
 from components.core.report import Example
-from components.core.sources import did_you_mean
 from components.data.format.settings import Format
 
 

@@ -13,11 +13,11 @@ import fsspec
 
 from components.core.attempt import Attempt, Outcome
 from components.core.canonical import canonical_json
-from components.core.errors import Failed, InvalidInput
+from components.core.errors import Failed, InvalidInput, did_you_mean
 from components.core.moment import parse_moment
 from components.core.report import Figure
 from components.core.settings import MOST_BYTES, encode
-from components.core.sources import FORMATS, Format, PinnedSource, did_you_mean, digest_of, format_of, plain_name
+from components.core.sources import FORMATS, Format, PinnedSource, digest_of, format_of, plain_name
 from components.data.resolve.settings import Resolve, SourceSpec
 
 _MAGIC = frozenset("*?[")

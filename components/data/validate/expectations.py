@@ -9,11 +9,10 @@ from typing import Any
 
 from components.core.attempt import Attempt, Draft, Outcome
 from components.core.canonical import canonical_json
-from components.core.errors import InvalidInput
+from components.core.errors import InvalidInput, did_you_mean
 from components.core.manifest import Kind, Manifest
 from components.core.report import Figure
 from components.core.rows import SCHEMAS, Row
-from components.core.sources import did_you_mean
 from components.data.validate.gallery import Gallery, Verdict
 from components.data.validate.settings import Expectation, Validate
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from components.core.errors import InvalidInput
-from components.core.sources import did_you_mean
+from components.core.errors import InvalidInput, did_you_mean
 from components.data.validate.settings import Expectation
 
 _ACROSS_ROWS = frozenset(
