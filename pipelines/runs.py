@@ -126,11 +126,17 @@ class RunFolder:
             return None
 
     def orphans(self) -> list[psutil.Process]:
-        """Processes of steps that outlived the worker: they are in its session, which it was alone in."""
-        leader = self._recorded_process().get("pid")
-        if not isinstance(leader, int) or self.alive():
+        """Processes of steps that outlived the worker: they are in its session, and run KFP's executor.
+
+        None where the worker's number belongs to another process by now: a number is not given away while its session
+        has members, so nobody of ours is left.
+        """
+        recorded = self._recorded_process()
+        leader = recorded.get("pid")
+        if not isinstance(leader, int) or self.alive() or _is_another(leader, recorded.get("started")):
             return []
-        return [process for process in psutil.process_iter() if _session_of(process.pid) == leader]
+        steps = [process for process in psutil.process_iter() if _session_of(process.pid) == leader]
+        return [process for process in steps if _runs_a_step(process)]
 
     def _recorded_process(self) -> dict[str, Any]:
         """What ``claim`` wrote; nothing when it is not there or damaged."""
@@ -231,6 +237,21 @@ def explained(path: Path) -> Iterator[None]:
             f"{path}: the run's record cannot be written: {error.strerror}; free some space, or point `runs` in the"
             " environment file elsewhere"
         ) from error
+
+
+def _is_another(pid: int, started: Any) -> bool:
+    """Whether a process has this number that is not the one that was recorded."""
+    try:
+        return not isinstance(started, (int, float)) or abs(psutil.Process(pid).create_time() - started) >= 1
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _runs_a_step(process: psutil.Process) -> bool:
+    try:
+        return any("kfp.dsl.executor_main" in word for word in process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def _session_of(pid: int) -> int:

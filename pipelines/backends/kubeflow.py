@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pipelines.backends.secrets import secret_variable
+from components.core.secrets import secret_variable
 from pipelines.resources import Resources, seconds_of
 
 if TYPE_CHECKING:

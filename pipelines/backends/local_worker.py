@@ -15,9 +15,9 @@ from typing import Any
 
 from components.core.errors import ExitCode, InvalidInput, SluiceError
 from components.core.run import Run, State, StepRun
+from components.core.secrets import secret_variable
 from components.core.store import Store
 from pipelines.backends.recorder import Recorder, utc_now
-from pipelines.backends.secrets import secret_variable
 from pipelines.environment import LocalEnvironment, environment_from
 from pipelines.page.load import write_page
 from pipelines.recipe import RecipeBase, recipe_from

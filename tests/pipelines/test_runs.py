@@ -82,6 +82,15 @@ def test_a_damaged_record_of_a_process_is_no_process(runs: Runs, content: str) -
     assert folder.orphans() == []
 
 
+def test_a_stranger_with_the_workers_number_is_no_orphan(runs: Runs) -> None:
+    folder = launched(runs, "one")
+    code = "input()  # kfp.dsl.executor_main"
+    stranger = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, start_new_session=True)
+    (folder.path / "process.json").write_text(json.dumps({"pid": stranger.pid, "started": 1.0}))
+    assert folder.orphans() == []
+    stranger.communicate(b"\n")
+
+
 def test_one_damaged_record_does_not_hide_the_others(runs: Runs) -> None:
     launched(runs, "good").write(a_run("good", State.DONE))
     (launched(runs, "bad").path / "run.json").write_text("{")
