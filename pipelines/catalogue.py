@@ -14,7 +14,9 @@ from components.core.settings import StepSettings
 
 ROOT = Path(components.__file__).parent
 
-UNCACHED = frozenset({"resolve", "benchmark", "request"})
+UNCACHED = frozenset(
+    {"resolve", "benchmark", "incumbent", "gate", "decide", "card", "transition", "register", "request"}
+)
 """Steps whose output is not a function of their inputs, or that decide: they run every time."""
 
 

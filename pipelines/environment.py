@@ -27,6 +27,7 @@ from pipelines import credentials, located_yaml
 
 VERSION = 1
 STORES = ("gs://", "s3://", "memory://")
+KEYS = ("file2:", "gcpkms:", "awskms:", "azurekms:")
 SHIPPED = Path(__file__).parent / "environments"
 
 
@@ -42,6 +43,12 @@ def _secret(reference: str) -> str:
     return reference
 
 
+def _key(address: str) -> str:
+    if not address.startswith(KEYS):
+        raise ValueError(f"a key is named, never written; use one of {', '.join(KEYS)} and its place")
+    return address
+
+
 def _address(store: str) -> str:
     if not store.strip() or "{{" in store or ("://" in store and not store.startswith(STORES)):
         raise ValueError(f"{store!r} is no place for a store; use a folder, gs://… or s3://…")
@@ -49,6 +56,7 @@ def _address(store: str) -> str:
 
 
 Image = Annotated[str, AfterValidator(_pinned)]
+KeyAddress = Annotated[str, AfterValidator(_key)]
 SecretReference = Annotated[str, AfterValidator(_secret)]
 
 
@@ -63,6 +71,14 @@ class EnvironmentBase(BaseModel):
         description="Where artifacts lie: a folder, gs://… or s3://…."
     )
     tracking: str = Field(default="", description="MLflow tracking address; empty for none.")
+    endpoints: str = Field(default="", description="Where the records of what should serve lie: sqlite:///PATH.")
+    registry: str = Field(default="", description="MLflow model registry; empty for none.")
+    trust: str = Field(
+        default="", description="File of the trust roots, apart from the store: whose key may sign what."
+    )
+    keys: dict[str, KeyAddress] = Field(
+        default={}, description="Who signs here, and with which key: file2:PATH, gcpkms:…, awskms:… or azurekms:…."
+    )
     secrets: dict[str, SecretReference] = Field(
         default={}, description="What a recipe's secret://NAME is here: secret://… or env://VARIABLE."
     )

@@ -33,6 +33,7 @@ def lifecycle(place: Placement, release: str) -> Any:
             start = trained
             trained = place(stage.trainer, stage=stage.name, tokens=tokens, model=start).outputs["trained"]
         exported = place("export", trained=trained, base=start, recipe=place.recipe.digest).outputs["exported"]
+        registered = place("register", model=exported)
 
         place(
             "request",
@@ -41,7 +42,6 @@ def lifecycle(place: Placement, release: str) -> Any:
             overlap=clean.outputs["overlap"],
             spec=release,
             recipe=place.recipe.digest,
-            environment=place.environment.name,
-        )
+        ).after(registered)
 
     return graph

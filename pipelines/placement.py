@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.core.canonical import canonical_json
+from components.core.settings import encode
 from pipelines import catalogue
 from pipelines.backends import kubeflow, local, vertex
 from pipelines.environment import Environment
@@ -35,9 +36,16 @@ class Placement:
             "store": self.environment.store,
             "code": self.code[step.stage],
             "tracking": self.environment.tracking,
+            "endpoint": self.recipe.served_at,
+            "environment": self.environment.name,
+            "endpoints": self.environment.endpoints,
+            "registry": self.environment.registry,
+            "trust": self.environment.trust,
+            "key": self.environment.keys.get("release", ""),
+            "policy": policy_of(self.recipe),
         }
         taken = component.component_spec.inputs
-        task = component(**inputs, **{key: value for key, value in given.items() if key in taken})
+        task = component(**{key: value for key, value in given.items() if key in taken} | inputs)
         title = section.replace("_", " ").replace("-", " ").capitalize()
         task.set_display_name(title).set_caching_options(step.cached)
         resources = self.recipe.resources(section)
@@ -55,3 +63,8 @@ def secrets_of(recipe: RecipeBase, section: str) -> list[str]:
     return sorted(
         set(re.findall(r"secret://([a-zA-Z0-9_-]+)", canonical_json(recipe.section(section).model_dump(mode="json"))))
     )
+
+
+def policy_of(recipe: RecipeBase) -> str:
+    """What a release is decided by: the gate's claims and whom decide asks, in canonical JSON."""
+    return encode({name: recipe.settings(name).model_dump(mode="json") for name in ("gate", "decide")})

@@ -64,6 +64,9 @@ class RecipeBase(BaseModel):
     extends: str | None = Field(default=None, description="One recipe that this one changes; a path beside it.")
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="Lower-case letters, digits and hyphens.")
     description: str = ""
+    endpoint: str = Field(
+        default="", pattern=r"^[a-z][a-z0-9-]{0,39}$|^$", description="Where the model is to serve; default: the name."
+    )
     train: tuple[Stage, ...] = Field(default=(), description="Stages of training, in order.")
 
     @field_validator("version")
@@ -75,6 +78,11 @@ class RecipeBase(BaseModel):
     def digest(self) -> str:
         """SHA-256 of all that the recipe says, defaults included; not of its comments or layout."""
         return sha256(canonical_json(self.model_dump(mode="json", exclude={"extends", "description"})))
+
+    @property
+    def served_at(self) -> str:
+        """The endpoint that its models are released to."""
+        return self.endpoint or self.name
 
     def section(self, name: str) -> Any:
         """The section of a step, or of a stage of training by its name."""

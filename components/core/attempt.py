@@ -25,7 +25,7 @@ import pyarrow as pa
 from components.core.canonical import canonical_json, digest_of_sorted, sha256
 from components.core.errors import InvalidInput, SluiceError
 from components.core.manifest import Kind, Manifest, ModelFacts, Parent, Producer, Shard, Source
-from components.core.report import Cost, Example, Figure, Output, Report, Rows, Series, StepError
+from components.core.report import Cost, Example, Figure, Report, Rows, Series, StepError
 from components.core.rows import REJECTS, SCHEMAS, Row, RowWriter, read_batches
 from components.core.settings import StepSettings
 from components.core.store import Store
@@ -270,10 +270,7 @@ class Attempt:
             timings={name: round(seconds, 3) for name, seconds in self.timings.items()},
             cost=cost,
             inputs=tuple(inputs),
-            outputs={
-                role: Output(key=manifest.key, digest=manifest.digest, content_digest=manifest.content_digest)
-                for role, manifest in (outputs or {}).items()
-            },
+            outputs={role: manifest.named for role, manifest in (outputs or {}).items()},
             rejects=tuple(self._rejects.shards),
             error=error,
         )

@@ -44,10 +44,19 @@ class Shard(Part):
     bytes: int = Field(ge=0)
 
 
+class Reference(Part):
+    """A manifest by place and digest."""
+
+    key: str = Field(description="Where the manifest lies, relative to the store's root.")
+    digest: str
+    content_digest: str
+
+
 class Parent(Part):
     """An artifact that this one was made from."""
 
     role: str
+    key: str = Field(default="", description="Where its manifest lies; empty in what an older Sluice wrote.")
     digest: str
     content_digest: str
 
@@ -116,11 +125,16 @@ class Manifest(Contract):
 
     def as_parent(self, role: str) -> Parent:
         """This artifact as something that another was made from."""
-        return Parent(role=role, digest=self.digest, content_digest=self.content_digest)
+        return Parent(role=role, **self.named.model_dump())
+
+    @property
+    def named(self) -> Reference:
+        """This manifest by place and digest."""
+        return Reference(key=self.key, digest=self.digest, content_digest=self.content_digest)
 
     def reference(self) -> str:
         """A string that names this manifest by place and digest; ``resolve_reference`` reads it back."""
-        return encode({"key": self.key, "digest": self.digest, "content_digest": self.content_digest})
+        return encode(self.named.model_dump())
 
 
 def resolve_reference(store: Store, reference: str) -> Manifest:

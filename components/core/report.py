@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from components.core.contract import Contract
-from components.core.manifest import Parent, Part, Shard
+from components.core.manifest import Parent, Part, Reference, Shard
 
 
 class Rows(Part):
@@ -68,14 +68,6 @@ class Series(Part):
     y_unit: str = ""
 
 
-class Output(Part):
-    """An output of the step: its manifest by place and digest."""
-
-    key: str
-    digest: str
-    content_digest: str
-
-
 class Cost(Part):
     """What the step used."""
 
@@ -104,6 +96,6 @@ class Report(Contract):
     timings: dict[str, float] = Field(default={}, description="Seconds, by part of the step.")
     cost: Cost = Cost()
     inputs: tuple[Parent, ...] = ()
-    outputs: dict[str, Output] = {}
+    outputs: dict[str, Reference] = {}
     rejects: tuple[Shard, ...] = Field(default=(), description="The rejected rows, each with its reason.")
     error: StepError | None = None

@@ -7,8 +7,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from components.core.contract import Contract
-from components.core.manifest import Part
-from components.core.report import Cost, Output
+from components.core.manifest import Part, Reference
+from components.core.report import Cost
 
 
 class State(StrEnum):
@@ -43,7 +43,7 @@ class StepRun(Part):
     rejected: int | None = None
     merged: int | None = None
     report: str = Field(default="", description="Key of its report in the store.")
-    outputs: dict[str, Output] = {}
+    outputs: dict[str, Reference] = {}
     exit_code: int = 0
     error: str = ""
     key: dict[str, str] = Field(default={}, description="What decides whether it is a cache hit, by name.")

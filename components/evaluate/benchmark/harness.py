@@ -14,11 +14,13 @@ from components.core.errors import InvalidInput
 from components.core.manifest import Kind, Manifest, resolve_reference
 from components.core.report import Figure
 from components.core.rows import Row
-from components.core.suites import Suite, read_heads
+from components.core.suites import HEADS, Suite, read_heads, write_heads
 from components.evaluate.benchmark.kept import Kept, keep, kept_answers
 from components.evaluate.benchmark.scores import SuiteScores
 from components.evaluate.benchmark.settings import Benchmark
 
+Heads = dict[str, Suite]
+"""The heads of suites by name."""
 Answers = dict[str, dict[str, Kept]]
 """Kept answers by settings digest and question digest."""
 
@@ -38,7 +40,27 @@ def benchmark(attempt: Attempt, model: Manifest, suites: Manifest, overlap: Mani
     the weakest slices, ``<suite>/<slice>``; questions asked now, answers kept from before, prompts cut. Raises
     InvalidInput when an input is of the wrong kind, or the model was not decontaminated against one of the suites.
     """
-    heads = _checked_heads(attempt, model, suites, overlap)
+    heads = checked_heads(attempt, suites, overlap)
+    _check_candidate(model, heads)
+    return examine(attempt, model, suites, overlap, settings, heads)
+
+
+def examine(
+    attempt: Attempt,
+    model: Manifest,
+    suites: Manifest,
+    overlap: Manifest,
+    settings: Benchmark,
+    heads: Heads,
+    word: str = "",
+) -> Outcome:
+    """Asks a model whatever it has not been asked yet, and scores it. Output: ``answers``, with the suites' heads."""
+    if model.kind is not Kind.MODEL:
+        raise InvalidInput(f"benchmark: model {model.key} is of kind {model.kind}; give one of kind {Kind.MODEL}")
+    if model.model and model.model.adapter:
+        raise InvalidInput(
+            f"benchmark: model {model.key} is an adapter; export it merged with its base to benchmark it"
+        )
     answers = {
         head.settings_digest: kept_answers(attempt.store, model.content_digest, head.settings_digest)
         for head in heads.values()
@@ -53,28 +75,27 @@ def benchmark(attempt: Attempt, model: Manifest, suites: Manifest, overlap: Mani
         settings=settings,
         inputs={"model": model, "suites": suites, "overlap": overlap},
         created=suites.rows,
+        word=word,
     )
 
 
-def _checked_heads(attempt: Attempt, model: Manifest, suites: Manifest, overlap: Manifest) -> dict[str, Suite]:
-    """The suites by name, once it is sure that the three inputs belong together."""
-    kinds = {"model": (model, Kind.MODEL), "suites": (suites, Kind.SUITES), "overlap": (overlap, Kind.REPORT)}
+def checked_heads(attempt: Attempt, suites: Manifest, overlap: Manifest) -> Heads:
+    """The suites by name, once it is sure that suites and overlap belong together."""
+    kinds = {"suites": (suites, Kind.SUITES), "overlap": (overlap, Kind.REPORT)}
     for role, (manifest, kind) in kinds.items():
         if manifest.kind is not kind:
             raise InvalidInput(f"benchmark: {role} {manifest.key} is of kind {manifest.kind}; give one of kind {kind}")
-    if model.model and model.model.adapter:
-        raise InvalidInput(
-            f"benchmark: model {model.key} is an adapter; export it merged with its base to benchmark it"
-        )
-    heads = {head.id: head for head in read_heads(attempt.store, suites)}
+    _check_overlap(suites, overlap)
+    return {head.id: head for head in read_heads(attempt.store, suites)}
+
+
+def _check_candidate(model: Manifest, heads: Heads) -> None:
     for head in heads.values():
-        if head.content_digest not in model.suites:
+        if model.kind is Kind.MODEL and head.content_digest not in model.suites:
             raise InvalidInput(
                 f"benchmark: model {model.key} was not decontaminated against suite {head.id}"
                 f" ({head.content_digest[:12]}…), so its score would prove nothing; run the lifecycle with this suite"
             )
-    _check_overlap(suites, overlap)
-    return heads
 
 
 def _check_overlap(suites: Manifest, overlap: Manifest) -> None:
@@ -92,7 +113,7 @@ def _ask_what_is_missing(
     model: Manifest,
     suites: Manifest,
     settings: Benchmark,
-    heads: dict[str, Suite],
+    heads: Heads,
     answers: Answers,
 ) -> int:
     """Asks part by part and adds to ``answers``; returns how many were asked. Loads the model only when it must."""
@@ -109,7 +130,7 @@ def _ask_what_is_missing(
 
 
 def _missing(
-    attempt: Attempt, suites: Manifest, heads: dict[str, Suite], answers: Answers, most: int
+    attempt: Attempt, suites: Manifest, heads: Heads, answers: Answers, most: int
 ) -> Iterator[tuple[Suite, list[Row]]]:
     """Questions without an answer, in parts of one suite each; one that two suites share comes once."""
     parts: defaultdict[str, dict[str, Row]] = defaultdict(dict)
@@ -125,7 +146,7 @@ def _missing(
     yield from ((by_settings[digest], list(part.values())) for digest, part in parts.items() if part)
 
 
-def _head(heads: dict[str, Suite], row: Row) -> Suite:
+def _head(heads: Heads, row: Row) -> Suite:
     try:
         return heads[row["suite"]]
     except KeyError as error:
@@ -140,7 +161,7 @@ def _score(
     suites: Manifest,
     overlap: Manifest,
     settings: Benchmark,
-    heads: dict[str, Suite],
+    heads: Heads,
     answers: Answers,
 ) -> Draft:
     """Writes the answers and puts scores and examples into the report."""
@@ -159,4 +180,5 @@ def _score(
     for score in scores.values():
         attempt.figures.update(score.figures(settings.slices))
         attempt.examples.extend(score.examples())
-    return Draft(Kind.ANSWERS, writer)
+    # With the heads beside the answers, whoever reads them sees which suite was asked in which way.
+    return Draft(Kind.ANSWERS, writer, extra=(attempt.attach("answers", HEADS, write_heads(heads.values())),))

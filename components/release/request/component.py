@@ -3,7 +3,7 @@
 from kfp import dsl
 
 
-@dsl.component(base_image="sluice/evaluate", install_kfp_package=False)
+@dsl.component(base_image="sluice/release", install_kfp_package=False)
 def request(
     model: dsl.Input[dsl.Artifact],
     suites: dsl.Input[dsl.Artifact],

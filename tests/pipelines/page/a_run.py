@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from components.core.canonical import sha256
-from components.core.manifest import Parent, Shard
-from components.core.report import Cost, Example, Figure, Output, Report, Rows, Series, StepError
+from components.core.manifest import Parent, Reference, Shard
+from components.core.report import Cost, Example, Figure, Report, Rows, Series, StepError
 from components.core.run import Run, State, StepRun
 from components.evaluate.benchmark.scores import Tally
 from pipelines.page.findings import Finding
@@ -187,7 +187,7 @@ def _report(name: str, rows: Rows, made: list[str], **more: Any) -> Report:
             for role in INPUTS.get(name, [])
         ),
         outputs={
-            role: Output(key=f"{name}/a/{role}", digest=sha256(role), content_digest=sha256(f"{role} content"))
+            role: Reference(key=f"{name}/a/{role}", digest=sha256(role), content_digest=sha256(f"{role} content"))
             for role in made
         },
         rejects=(Shard(uri=f"{name}/a/rejects/0", sha256="", rows=1, bytes=1),) if rows.rejected else (),

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import itertools
 
-from components.core.manifest import Parent
-from components.core.report import Figure, Output, Report, Rows
+from components.core.manifest import Parent, Reference
+from components.core.report import Figure, Report, Rows
 from pipelines.page.flow import MOST_REASONS, RIVER, Note, river
 from tests.pipelines.page import a_run
 
@@ -15,7 +15,7 @@ def told(step: str, rows: Rows, read: str = "") -> Report:
         started="",
         rows=rows,
         inputs=(Parent(role="documents", digest=read, content_digest=read),) if read else (),
-        outputs={role: Output(key=role, digest=role, content_digest=role) for role in rows.out},
+        outputs={role: Reference(key=role, digest=role, content_digest=role) for role in rows.out},
     )
 
 

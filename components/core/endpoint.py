@@ -1,0 +1,129 @@
+"""``EndpointState``: what should serve behind an endpoint, and ``Endpoints``: where these records lie.
+
+Desired state only, one record an endpoint, changed by compare-and-set alone: of two who change the same generation one
+wins and the other is told. All generations are kept. Registry aliases are projections of the newest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Protocol
+
+from pydantic import Field
+
+from components.core.contract import Contract
+from components.core.decision import Decision, Permits
+from components.core.errors import Conflict, InvalidInput, Refused
+from components.core.manifest import Reference
+from components.core.settings import encode
+
+STEADY = "steady"
+
+
+class EndpointState(Contract):
+    """What should serve. Generation 0 is an endpoint that nobody has used yet."""
+
+    endpoint: str
+    generation: int = Field(default=0, ge=0, description="Rises by one with every change.")
+    champion: Reference | None = Field(default=None, description="Serves.")
+    challenger: Reference | None = Field(default=None, description="Takes a share of traffic.")
+    shadow: Reference | None = Field(default=None, description="Gets a copy of the traffic and answers nobody.")
+    previous: Reference | None = Field(default=None, description="What a rollback returns to.")
+    weights: dict[str, float] = Field(default={}, description="Share of traffic by role; fractions that sum to one.")
+    phase: str = Field(default=STEADY, description="How far a rollout is; `steady` where there is none.")
+    frozen: str = Field(default="", description="Id of the decision that froze it; empty where it is not frozen.")
+    decision: str = Field(default="", description="Id of the decision that made this generation.")
+    changed: str = Field(default="", description="UTC, ISO 8601.")
+
+
+class Endpoints(Protocol):
+    """Where endpoint states lie. Every implementation passes ``tests/core/test_endpoints.py``."""
+
+    def read(self, endpoint: str) -> EndpointState:
+        """The newest generation; generation 0 where there is none."""
+
+    def history(self, endpoint: str) -> Sequence[EndpointState]:
+        """All generations that were written, the first one first."""
+
+    def names(self) -> Sequence[str]:
+        """The endpoints that there are, sorted."""
+
+    def compare_and_set(self, new: EndpointState) -> None:
+        """Writes ``new``, if the newest generation is the one before it and no generation names its decision yet.
+
+        Raises Conflict otherwise; nothing has changed then.
+        """
+
+
+def open_endpoints(address: str) -> Endpoints:
+    """The endpoint states at an address (``sqlite:///PATH``). Raises InvalidInput for what is no such place."""
+    if address.startswith("sqlite:///"):
+        from components.core.endpoint_sqlite import SqliteEndpoints
+
+        return SqliteEndpoints(address.removeprefix("sqlite:///"))
+    raise InvalidInput(
+        f"endpoints {address!r}: there is no store of endpoint states for this address; write sqlite:///PATH"
+    )
+
+
+def after(state: EndpointState, decision: Decision, changed: str) -> EndpointState:
+    """The generation that a decision makes of a state, at the moment ``changed``. The only rule for what may follow.
+
+    It looks at state and decision alone, so that anybody can work out the whole history again. Raises Refused for a
+    frozen endpoint and for a decision that permits nothing, Conflict when another model serves than it was decided
+    against.
+    """
+    if decision.endpoint != state.endpoint:
+        raise Refused(f"decision {decision.id[:12]}: is about the endpoint {decision.endpoint}, not {state.endpoint}")
+    common = {"generation": state.generation + 1, "decision": decision.id, "changed": changed}
+    if decision.permits is Permits.FREEZE:
+        return state.model_copy(update={**common, "frozen": decision.id})
+    if decision.permits is Permits.THAW:
+        return state.model_copy(update={**common, "frozen": ""})
+    if decision.permits is not Permits.CHAMPION or decision.subject is None:
+        raise Refused(f"decision {decision.id[:12]}: its verdict is {decision.verdict}, it permits no transition")
+    _check_free(state, decision)
+    update = {**common, "champion": decision.subject, "previous": state.champion, "weights": {"champion": 1.0}}
+    return state.model_copy(update=update)
+
+
+def _check_free(state: EndpointState, decision: Decision) -> None:
+    from components.core.decision import DecisionKind
+
+    serving = state.champion.digest if state.champion else ""
+    if decision.incumbent != serving:
+        raise Conflict(
+            f"decision {decision.id[:12]}: was made against {_short(decision.incumbent)}, but {_short(serving)} serves"
+            f" on {state.endpoint} since {state.changed or 'ever'}; compare with that: run the release again"
+        )
+    if state.frozen and decision.kind is not DecisionKind.BREAK_GLASS:
+        raise Refused(
+            f"endpoint {state.endpoint}: is frozen since {state.changed} (decision {state.frozen[:12]}); wait for"
+            f" `sluice thaw {state.endpoint}`, or break the glass"
+        )
+
+
+def _short(digest: str) -> str:
+    return f"{digest[:12]}…" if digest else "nothing"
+
+
+class Incumbent(Contract):
+    """What served when a release began to look; it travels through the graph as a string."""
+
+    endpoint: str
+    generation: int
+    model: Reference | None = None
+
+    def encode(self) -> str:
+        """As a parameter of a graph."""
+        return encode(self.model_dump(mode="json"))
+
+    @classmethod
+    def decode(cls, text: str) -> Incumbent:
+        """The incumbent that ``encode`` wrote. Raises InvalidInput for another text."""
+        try:
+            json.loads(text)
+        except ValueError as error:
+            raise InvalidInput(f"incumbent: {text[:80]!r} is not what the step incumbent says") from error
+        return cls.read(text, "incumbent")

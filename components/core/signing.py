@@ -1,0 +1,160 @@
+"""Signs decisions and verifies them: DSSE envelopes (https://github.com/secure-systems-lab/dsse), canonical bytes only.
+
+The signers are securesystemslib's. A key is named by its address there: ``file2:PATH`` for a private key in PEM,
+``gcpkms:…``, ``awskms:…`` or ``azurekms:…`` for one that never leaves a cloud's vault.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import stat
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.core.canonical import canonical_json, sha256
+from components.core.decision import Decision, decision_key
+from components.core.errors import InvalidInput, Refused
+from components.core.store import Store
+from components.core.trust import TrustedKey, TrustRoots
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import SSlibKey
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+FILE = "file2:"
+SKEW = timedelta(minutes=5)
+"""How far two honest clocks may differ."""
+
+
+def sign(decision: Decision, key_address: str, trust: TrustRoots) -> bytes:
+    """The envelope of a decision, signed by the key at ``key_address`` as ``decision.signer``.
+
+    Raises InvalidInput when the key cannot be used, is readable by others, or is not the one that the trust roots name.
+    """
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import Error as LibraryError
+    from securesystemslib.signer import Signer
+
+    trusted = trust.active_key(decision.signer)
+    _check_key_file(key_address)
+    try:
+        signer = Signer.from_priv_key_uri(key_address, _public(trusted))
+        envelope = Envelope(decision.statement(), PAYLOAD_TYPE, {})
+        envelope.sign(signer)
+    except (LibraryError, ValueError, OSError) as error:
+        raise InvalidInput(f"key {key_address}: cannot sign as {decision.signer}: {error}; name another key") from error
+    data = canonical_json(envelope.to_dict()).encode()
+    try:
+        verify(data, trust, key_address)
+    except Refused as error:
+        raise InvalidInput(
+            f"key {key_address}: what it signs does not count as {decision.signer}'s: {error}"
+        ) from error
+    return data
+
+
+def verify(envelope: bytes, trust: TrustRoots, where: str) -> Decision:
+    """The decision in an envelope, once it is sure that somebody signed it who may.
+
+    Raises Refused for bytes that are not canonical, a signature that is wrong, and a key that may not. It does not
+    look at the clock: ``check_moment`` does.
+    """
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import VerificationError
+
+    document = _canonical(envelope, where)
+    decision = Decision.from_statement(base64.b64decode(document["payload"]), where)
+    try:
+        key = trust.key_for(document["signatures"][0]["keyid"], decision.kind, decision.environment, decision.issued_at)
+    except Refused as error:
+        raise Refused(f"{where}: {error}") from error
+    if (decision.signer, decision.key_id) != (key.name, key.key_id):
+        raise Refused(f"{where}: says that {decision.signer} signed it, but {key.name} did")
+    try:
+        Envelope.from_dict(document).verify([_public(key)], 1)
+    except VerificationError as error:
+        raise Refused(f"{where}: the signature is not that of {key.name}: it was forged or changed") from error
+    return decision
+
+
+def check_moment(decision: Decision, now: datetime, where: str) -> None:
+    """Raises Refused for a decision that has expired, or that was signed in the future."""
+    if decision.issued_at > now + SKEW:
+        raise Refused(
+            f"{where}: was signed at {decision.issued}, and here it is {now.isoformat(timespec='seconds')}: one of the"
+            " two clocks is wrong; set it and decide again"
+        )
+    if decision.expires_at <= now:
+        raise Refused(f"{where}: expired at {decision.expires}; decide again")
+
+
+def read_decision(store: Store, decision: str, trust: TrustRoots) -> Decision:
+    """The verified decision of that id. Raises Refused when it does not verify or is another than its name says."""
+    where = decision_key(decision)
+    found = verify(store.read(where), trust, where)
+    if found.id != decision:
+        raise Refused(f"{where}: holds another decision ({found.id[:12]}…) than its name says")
+    return found
+
+
+def make_key_file(path: Path) -> dict[str, str]:
+    """Makes a private key (Ed25519, RFC 8032) that its owner alone can read; returns the fields of its public part."""
+    from securesystemslib.signer import CryptoSigner
+
+    signer = CryptoSigner.generate_ed25519()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(signer.private_bytes)
+    key = signer.public_key
+    return {"key_id": key.keyid, "key_type": key.keytype, "scheme": key.scheme, "public": key.keyval["public"]}
+
+
+def _canonical(envelope: bytes, where: str) -> dict[str, Any]:
+    """The envelope as a document. Base64 has bits that nothing depends on, so only the one way to write it counts."""
+    try:
+        document = json.loads(envelope)
+        (signature,) = document["signatures"]
+        rebuilt = {
+            "payload": _rewritten(document["payload"]),
+            "payloadType": PAYLOAD_TYPE,
+            "signatures": [{"keyid": str(signature["keyid"]), "sig": _rewritten(signature["sig"])}],
+        }
+    except (ValueError, TypeError, KeyError, binascii.Error) as error:
+        raise Refused(f"{where}: is no envelope of a decision ({error}); take it as it was signed") from error
+    if canonical_json(rebuilt).encode() != envelope:
+        raise Refused(f"{where}: was changed after it was signed: an envelope counts byte by byte, as it was written")
+    return rebuilt
+
+
+def _rewritten(text: str) -> str:
+    return base64.b64encode(base64.b64decode(text, validate=True)).decode()
+
+
+def _public(key: TrustedKey) -> SSlibKey:
+    from securesystemslib.signer import SSlibKey
+
+    return SSlibKey(key.key_id, key.key_type, key.scheme, {"public": key.public})
+
+
+def _check_key_file(address: str) -> None:
+    if not address.startswith(FILE):
+        return
+    path = Path(address.removeprefix(FILE).partition("?")[0])
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise InvalidInput(f"key {path}: there is none; make it with `sluice keys new {path.stem}`") from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InvalidInput(
+            f"key {path}: others can read it (mode {stat.S_IMODE(mode):04o}), so it proves nothing; `chmod 600 {path}`,"
+            f" and if somebody may have read it, `sluice keys revoke {path.stem}`"
+        )
+
+
+def policy_digest(policy: str) -> str:
+    """The digest by which a decision names the policy that it was decided by."""
+    return sha256(policy)

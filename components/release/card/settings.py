@@ -1,0 +1,17 @@
+"""Settings of ``card``: what no evidence can say about a model."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.core.settings import StepSettings
+
+
+class Card(StepSettings):
+    """The parts of the model card that a person writes; one that is empty refuses the release."""
+
+    licence: str = Field(default="", description="Licence of the model, by its SPDX identifier in lower case.")
+    language: str = Field(default="en", description="Language of the model's texts (ISO 639-1).")
+    intended_use: str = Field(default="", description="What the model is for, and by whom (Mitchell et al. 2019).")
+    limitations: str = Field(default="", description="What it must not be used for, and what it is known to get wrong.")
+    contact: str = Field(default="", description="Who answers for it.")
