@@ -183,12 +183,13 @@ class Attempt:
         created: int = 0,
         merged: int = 0,
         word: str = "",
+        said: str = "",
     ) -> Outcome:
         """Ends the attempt: checks that its rows add up, writes the report, then the manifests.
 
         ``rows_in`` counts the rows of the input that the step works through, ``created`` those that it made itself,
         ``merged`` those that another row stands for; what was written and rejected, the attempt counted. Outputs
-        of kind ``report`` are not counted. Raises InvalidInput when more rows were rejected than
+        of kind ``report`` are not counted. ``word`` is what the step decided, ``said`` a sentence about it. Raises InvalidInput when more rows were rejected than
         ``settings.max_reject_share`` allows; the rejected rows stay in the store.
         """
         self._rejects.close()
@@ -202,7 +203,7 @@ class Attempt:
         producer = Producer(step=self.step, code=self.code, image=self.image, settings=sha256(settings.encode()))
         parents = tuple(manifest.as_parent(role) for role, manifest in (inputs or {}).items())
         manifests = {role: self._manifest(role, draft, producer, parents) for role, draft in outputs.items()}
-        report = self._report(rows=rows, inputs=parents, outputs=manifests)
+        report = self._report(rows=rows, inputs=parents, outputs=manifests, word=word, said=said)
         self.store.write(self.report_key, report.to_bytes())
         for manifest in manifests.values():
             self.store.write(manifest.key, manifest.to_bytes())
@@ -253,6 +254,8 @@ class Attempt:
         inputs: Sequence[Parent] = (),
         outputs: Mapping[str, Manifest] | None = None,
         error: StepError | None = None,
+        word: str = "",
+        said: str = "",
     ) -> Report:
         cost = Cost(
             wall_seconds=round(time.monotonic() - self._wall, 3),
@@ -273,6 +276,8 @@ class Attempt:
             outputs={role: manifest.named for role, manifest in (outputs or {}).items()},
             rejects=tuple(self._rejects.shards),
             error=error,
+            word=word,
+            said=said,
         )
 
 

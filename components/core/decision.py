@@ -90,6 +90,7 @@ class Decision(Contract):
     reasons: tuple[Reason, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     policy: str = Field(default="", description="Digest of the policy that it was decided by.")
+    case: str = Field(default="", description="Digest of what a gate and people decide about; equal for the same case.")
     issued: str = Field(description="UTC, ISO 8601.")
     expires: str = Field(description="UTC, ISO 8601: nobody may act on it afterwards.")
     signer: str = Field(description="Who signs, by the name in the trust roots.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from components.core.attempt import file_name
+from components.core.canonical import canonical_json, sha256
 from components.core.contract import Contract
 from components.core.decision import Reason, Verdict
 from components.core.endpoint import Incumbent
@@ -80,6 +81,25 @@ class GateEvidence(Contract):
     lost: tuple[Contest, ...] = Field(default=(), description="A few that the candidate lost.")
     won: tuple[Contest, ...] = ()
     paragraph: str = Field(description="What came of it and what a person should do now.")
+
+    def case(self, endpoint: str, environment: str) -> str:
+        """What is decided about: the same whenever the same model is held against the same, on the same answers."""
+        serving = self.incumbent.model
+        against = self.incumbent_answers
+        return sha256(
+            canonical_json(
+                {
+                    "endpoint": endpoint,
+                    "environment": environment,
+                    "candidate": self.candidate.digest,
+                    "incumbent": serving.digest if serving else "",
+                    "policy": self.policy,
+                    "suites": self.suites.content_digest,
+                    "answers": self.answers.content_digest,
+                    "incumbent_answers": against.content_digest if against else "",
+                }
+            )
+        )
 
     @property
     def reasons(self) -> tuple[Reason, ...]:

@@ -17,6 +17,8 @@ class State(StrEnum):
     PENDING = "pending"
     RUNNING = "running"
     DONE = "done"
+    HELD = "held"  # it did its work, and waits for a person's word
+    REFUSED = "refused"  # it did its work, and the answer is no
     FAILED = "failed"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
@@ -25,6 +27,11 @@ class State(StrEnum):
     def final(self) -> bool:
         """Whether nothing will change any more."""
         return self not in (State.PENDING, State.RUNNING)
+
+    @property
+    def worked(self) -> bool:
+        """Whether the work was done, whatever the answer was: it is not done again for the same request."""
+        return self in (State.DONE, State.HELD, State.REFUSED)
 
 
 class StepRun(Part):
@@ -69,6 +76,7 @@ class Run(Contract):
     ended: str = ""
     exit_code: int = 0
     error: str = ""
+    outcome: str = Field(default="", description="What was decided, a sentence for a person.")
     steps: tuple[StepRun, ...] = ()
     decisions: tuple[str, ...] = ()
     requests: tuple[str, ...] = Field(default=(), description="Names of the run requests that it made.")

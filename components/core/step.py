@@ -52,7 +52,7 @@ def run_step(
     except Exception as error:
         _leave(attempt, error)
         raise
-    _say("INFO", f"{step}: {outcome.report.rows.sentence()}", attempt.report_key)
+    _say("INFO", f"{step}: {outcome.report.said or outcome.report.rows.sentence()}", attempt.report_key)
     return outcome.word
 
 
