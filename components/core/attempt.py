@@ -83,6 +83,8 @@ class Outcome:
     manifests: dict[str, Manifest]
     report: Report
     word: str = ""
+    section: str = ""
+    """HTML that the step's page begins with: a fragment without scripts or addresses, its texts escaped."""
 
 
 @dataclass
@@ -184,13 +186,15 @@ class Attempt:
         merged: int = 0,
         word: str = "",
         said: str = "",
+        section: str = "",
     ) -> Outcome:
         """Ends the attempt: checks that its rows add up, writes the report, then the manifests.
 
         ``rows_in`` counts the rows of the input that the step works through, ``created`` those that it made itself,
         ``merged`` those that another row stands for; what was written and rejected, the attempt counted. Outputs
-        of kind ``report`` are not counted. ``word`` is what the step decided, ``said`` a sentence about it. Raises InvalidInput when more rows were rejected than
-        ``settings.max_reject_share`` allows; the rejected rows stay in the store.
+        of kind ``report`` are not counted. ``word`` is the unnamed output; with ``said``, a sentence about it, it is
+        a decision, which the report names. ``section`` is HTML that the step's page begins with. Raises InvalidInput
+        when more rows were rejected than ``settings.max_reject_share`` allows; the rejected rows stay in the store.
         """
         self._rejects.close()
         out = {
@@ -203,11 +207,11 @@ class Attempt:
         producer = Producer(step=self.step, code=self.code, image=self.image, settings=sha256(settings.encode()))
         parents = tuple(manifest.as_parent(role) for role, manifest in (inputs or {}).items())
         manifests = {role: self._manifest(role, draft, producer, parents) for role, draft in outputs.items()}
-        report = self._report(rows=rows, inputs=parents, outputs=manifests, word=word, said=said)
+        report = self._report(rows=rows, inputs=parents, outputs=manifests, word=word if said else "", said=said)
         self.store.write(self.report_key, report.to_bytes())
         for manifest in manifests.values():
             self.store.write(manifest.key, manifest.to_bytes())
-        return Outcome(manifests, report, word)
+        return Outcome(manifests, report, word, section)
 
     def fail(self, error: Exception) -> Report:
         """Ends the attempt with an error: the report says why, the rejected rows are kept, no manifest is written."""

@@ -6,15 +6,18 @@ from html import escape
 
 from components.core.report import Report
 
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem;max-width:60rem;color:#1b1f24}"
+    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;padding:0 1.25rem;"
+    "max-width:64rem;color:#1b1f24;background:#fff;overflow-wrap:anywhere}"
     "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .9rem .25rem 0;text-align:left}"
     "td.n{text-align:right;font-variant-numeric:tabular-nums}pre{white-space:pre-wrap;background:#f4f5f7;padding:.6rem}"
+    "@media(prefers-color-scheme:dark){body{color:#e3ecec;background:#0c1315}pre{background:#182327}}"
 )
 
 
-def step_page(report: Report) -> str:
-    """The report as one HTML page without scripts or addresses."""
+def step_page(report: Report, section: str = "") -> str:
+    """The report as one HTML page without scripts or addresses; ``section`` is the step's own part of it, as HTML."""
     rows = [("in", report.rows.in_), ("created", report.rows.created), ("merged", report.rows.merged)]
     rows += [(f"out: {role}", count) for role, count in report.rows.out.items()]
     rows += [(f"rejected: {reason}", count) for reason, count in report.rows.rejected.items()]
@@ -25,8 +28,10 @@ def step_page(report: Report) -> str:
     )
     error = f"<p><strong>{escape(report.error.message)}</strong></p>" if report.error else ""
     return (
-        f"<!doctype html><meta charset=utf-8><title>{escape(report.step)}</title><style>{_STYLE}</style>"
-        f"<h1>{escape(report.step)}</h1>{error}<h2>Rows</h2>{_table(rows)}<h2>Figures</h2>{_table(figures)}"
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="Content-Security-Policy"'
+        f' content="{_POLICY}"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(report.step)}</title><style>{_STYLE}</style>"
+        f"<h1>{escape(report.step)}</h1>{error}{section}<h2>Rows</h2>{_table(rows)}<h2>Figures</h2>{_table(figures)}"
         f"<p>{report.cost.wall_seconds:g} s, {report.cost.cpu_seconds:g} s of CPU,"
         f" {report.cost.peak_memory_bytes / 1e6:.0f} MB at most.</p>{examples}"
     )

@@ -15,7 +15,6 @@ from components.core.attempt import Attempt, Outcome
 from components.core.errors import ExitCode, SluiceError
 from components.core.manifest import Manifest
 from components.core.page import step_page
-from components.core.report import Report
 from components.core.settings import StepSettings
 from components.core.store import Store
 
@@ -48,7 +47,7 @@ def run_step(
         outcome = method(attempt=attempt, settings=settings, **manifests, **(values or {}))
         for role, artifact in (outputs or {}).items():
             _hand_on(outcome.manifests[role], artifact)
-        _show(outcome.report, attempt.report_key, page, figures)
+        _show(outcome, attempt.report_key, page, figures)
     except Exception as error:
         _leave(attempt, error)
         raise
@@ -69,13 +68,13 @@ def _hand_on(manifest: Manifest, artifact: Artifact) -> None:
     )
 
 
-def _show(report: Report, report_key: str, page: Artifact, figures: Artifact) -> None:
+def _show(outcome: Outcome, report_key: str, page: Artifact, figures: Artifact) -> None:
     """Leaves the page and the figures for the consoles; a metrics file must exist, or the step never hits a cache."""
     Path(page.path).parent.mkdir(parents=True, exist_ok=True)
-    Path(page.path).write_text(step_page(report))
+    Path(page.path).write_text(step_page(outcome.report, outcome.section))
     page.metadata["report"] = report_key
     Path(figures.path).write_text("{}")
-    for name, figure in report.figures.items():
+    for name, figure in outcome.report.figures.items():
         figures.log_metric(name, figure.value)
 
 
