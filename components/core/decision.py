@@ -142,7 +142,7 @@ class Decision(Contract):
         try:
             document: dict[str, Any] = json.loads(statement)
             decision = cls.read(canonical_json(document["predicate"]), where)
-        except (ValueError, KeyError, TypeError, InvalidInput) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, InvalidInput) as error:
             raise Refused(f"{where}: holds no decision ({error}); take it as it was signed") from error
         if decision.statement() != statement:
             raise Refused(f"{where}: its statement is not canonical; take the decision as it was signed")

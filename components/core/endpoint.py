@@ -13,12 +13,19 @@ from typing import Protocol
 from pydantic import Field
 
 from components.core.contract import Contract
-from components.core.decision import Decision, Permits
+from components.core.decision import Decision, DecisionKind, Permits
 from components.core.errors import Conflict, InvalidInput, Refused
 from components.core.manifest import Reference
 from components.core.settings import encode
 
 STEADY = "steady"
+MAY = {
+    Permits.NOTHING: (),
+    Permits.CHAMPION: (DecisionKind.RELEASE, DecisionKind.ROLLBACK, DecisionKind.BREAK_GLASS),
+    Permits.FREEZE: (DecisionKind.FREEZE,),
+    Permits.THAW: (DecisionKind.THAW,),
+}
+"""Which kinds of decision may permit a transition."""
 
 
 class EndpointState(Contract):
@@ -58,7 +65,7 @@ class Endpoints(Protocol):
 
 def open_endpoints(address: str) -> Endpoints:
     """The endpoint states at an address (``sqlite:///PATH``). Raises InvalidInput for what is no such place."""
-    if address.startswith("sqlite:///"):
+    if address.removeprefix("sqlite:///").strip("/") and address.startswith("sqlite:///"):
         from components.core.endpoint_sqlite import SqliteEndpoints
 
         return SqliteEndpoints(address.removeprefix("sqlite:///"))
@@ -71,26 +78,36 @@ def after(state: EndpointState, decision: Decision, changed: str) -> EndpointSta
     """The generation that a decision makes of a state, at the moment ``changed``. The only rule for what may follow.
 
     It looks at state and decision alone, so that anybody can work out the whole history again. Raises Refused for a
-    frozen endpoint and for a decision that permits nothing, Conflict when another model serves than it was decided
-    against.
+    frozen endpoint, for one to freeze or thaw that is so already, and for a decision that permits nothing; Conflict
+    when another model serves than it was decided against.
     """
     if decision.endpoint != state.endpoint:
         raise Refused(f"decision {decision.id[:12]}: is about the endpoint {decision.endpoint}, not {state.endpoint}")
+    if decision.kind not in MAY[decision.permits]:
+        raise Refused(
+            f"decision {decision.id[:12]}: is of kind {decision.kind}, its verdict is {decision.verdict}: it permits no"
+            " transition"
+        )
     common = {"generation": state.generation + 1, "decision": decision.id, "changed": changed}
-    if decision.permits is Permits.FREEZE:
-        return state.model_copy(update={**common, "frozen": decision.id})
-    if decision.permits is Permits.THAW:
-        return state.model_copy(update={**common, "frozen": ""})
-    if decision.permits is not Permits.CHAMPION or decision.subject is None:
-        raise Refused(f"decision {decision.id[:12]}: its verdict is {decision.verdict}, it permits no transition")
+    if decision.permits is not Permits.CHAMPION:
+        return state.model_copy(update={**common, "frozen": _frozen(state, decision)})
     _check_free(state, decision)
     update = {**common, "champion": decision.subject, "previous": state.champion, "weights": {"champion": 1.0}}
     return state.model_copy(update=update)
 
 
-def _check_free(state: EndpointState, decision: Decision) -> None:
-    from components.core.decision import DecisionKind
+def _frozen(state: EndpointState, decision: Decision) -> str:
+    """Whether the next generation is frozen, and by which decision."""
+    if decision.permits is Permits.THAW:
+        if not state.frozen:
+            raise Refused(f"endpoint {state.endpoint}: is not frozen; there is nothing to thaw")
+        return ""
+    if state.frozen:
+        raise Refused(f"endpoint {state.endpoint}: is frozen already, by decision {state.frozen[:12]}")
+    return decision.id
 
+
+def _check_free(state: EndpointState, decision: Decision) -> None:
     serving = state.champion.digest if state.champion else ""
     if decision.incumbent != serving:
         raise Conflict(
@@ -99,7 +116,7 @@ def _check_free(state: EndpointState, decision: Decision) -> None:
         )
     if state.frozen and decision.kind is not DecisionKind.BREAK_GLASS:
         raise Refused(
-            f"endpoint {state.endpoint}: is frozen since {state.changed} (decision {state.frozen[:12]}); wait for"
+            f"endpoint {state.endpoint}: is frozen by decision {state.frozen[:12]}; wait for"
             f" `sluice thaw {state.endpoint}`, or break the glass"
         )
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from components.core.endpoint import EndpointState
 from components.core.errors import Conflict, Failed
@@ -14,7 +17,7 @@ BUSY_SECONDS = 30.0
 """How long a writer waits for the others."""
 
 _TABLE = """
-create table if not exists generations (
+create table generations (
     endpoint text not null,
     generation integer not null check (generation > 0),
     decision text not null unique,
@@ -22,6 +25,13 @@ create table if not exists generations (
     primary key (endpoint, generation)
 ) strict
 """
+_REMEDY = {
+    "SQLITE_BUSY": "another process holds it; run again when that is done",
+    "SQLITE_READONLY": "give this user the right to write the file and its folder",
+    "SQLITE_CANTOPEN": "give this user the right to read the file and its folder",
+    "SQLITE_FULL": "free some space",
+}
+_DAMAGED = "it may be damaged: bring it back from a copy"
 
 
 class SqliteEndpoints:
@@ -43,51 +53,68 @@ class SqliteEndpoints:
 
     def names(self) -> Sequence[str]:
         """The endpoints that there are, sorted."""
-        if not self.path.exists():
-            return ()
-        with self._connected() as connection:
-            rows = connection.execute("select distinct endpoint from generations order by endpoint").fetchall()
-        return [name for (name,) in rows]
+        return self._texts("select distinct endpoint from generations order by endpoint")
 
     def compare_and_set(self, new: EndpointState) -> None:
         """Writes ``new``, if the newest generation is the one before it and no generation names its decision yet."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._make()
+        # Closing a connection undoes what it has not committed.
         with self._connected() as connection:
-            connection.execute(_TABLE)
             connection.execute("begin immediate")
-            try:
-                self._insert(connection, new)
-            except BaseException:
-                connection.execute("rollback")
-                raise
+            _insert(connection, new)
             connection.execute("commit")
 
-    def _insert(self, connection: sqlite3.Connection, new: EndpointState) -> None:
-        query = "select max(generation) from generations where endpoint = ?"
-        newest = connection.execute(query, (new.endpoint,)).fetchone()[0] or 0
-        if new.generation != newest + 1:
-            raise Conflict(
-                f"endpoint {new.endpoint}: somebody changed it meanwhile (generation {newest}, and this change was made"
-                f" for {new.generation - 1}); nothing was changed: look at what serves now and decide again"
-            )
-        if connection.execute("select 1 from generations where decision = ?", (new.decision,)).fetchone():
-            raise Conflict(f"decision {new.decision[:12]}: was used already; a decision counts once: decide again")
-        row = (new.endpoint, new.generation, new.decision, new.to_bytes().decode())
-        connection.execute("insert into generations values (?, ?, ?, ?)", row)
-
     def _states(self, query: str, endpoint: str) -> list[EndpointState]:
+        states = self._texts(query, endpoint)
+        return [EndpointState.read(state, f"{self.path}: {endpoint}") for state in states]
+
+    def _texts(self, query: str, *parameters: str) -> list[str]:
         if not self.path.exists():
             return []
         with self._connected() as connection:
-            rows = connection.execute(query, (endpoint,)).fetchall()
-        return [EndpointState.read(state, f"{self.path}: {endpoint}") for (state,) in rows]
+            return [text for (text,) in connection.execute(query, parameters)]
+
+    def _make(self) -> None:
+        """Makes the file beside its place, so that nobody ever sees one without its table: such a one is damaged."""
+        if self.path.exists():
+            return
+        part = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(part)) as connection:
+                connection.execute(_TABLE)
+            with suppress(FileExistsError):
+                os.link(part, self.path)
+        except (OSError, sqlite3.Error) as error:
+            raise Failed(f"endpoint states {self.path}: cannot be made: {error}; choose another place") from error
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """A connection that waits for other writers, and whose commits are on the disk when they return."""
+        place = f"file:{quote(str(self.path))}?mode=rw"
         try:
-            with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+            opened = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
+            with closing(opened) as connection:
                 connection.execute("pragma synchronous = full")
                 yield connection
         except sqlite3.Error as error:
-            raise Failed(f"endpoint states {self.path}: {error}; nothing was changed, look at the file") from error
+            kind = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
+            remedy = _REMEDY.get(kind, _DAMAGED)
+            raise Failed(f"endpoint states {self.path}: {error}; nothing was changed: {remedy}") from error
+
+
+def _insert(connection: sqlite3.Connection, new: EndpointState) -> None:
+    query = "select max(generation) from generations where endpoint = ?"
+    newest = connection.execute(query, (new.endpoint,)).fetchone()[0] or 0
+    if new.generation != newest + 1:
+        raise Conflict(
+            f"endpoint {new.endpoint}: somebody changed it meanwhile (generation {newest}, and this change was made"
+            f" for {new.generation - 1}); nothing was changed: look at what serves now and decide again"
+        )
+    if connection.execute("select 1 from generations where decision = ?", (new.decision,)).fetchone():
+        raise Conflict(f"decision {new.decision[:12]}: was used already; a decision counts once: decide again")
+    row = (new.endpoint, new.generation, new.decision, new.to_bytes().decode())
+    connection.execute("insert into generations values (?, ?, ?, ?)", row)

@@ -18,8 +18,8 @@ def parse_moment(text: str) -> datetime:
         )
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InvalidInput(f"now is {text!r}: {error}; give it as 2026-01-31T09:00:00+00:00") from error
-    if moment.tzinfo is None:
-        raise InvalidInput(f"now is {text!r}: it has no offset; add +00:00 if it is UTC")
-    return moment.astimezone(UTC)
+    raise InvalidInput(f"now is {text!r}: it has no offset; add +00:00 if it is UTC")

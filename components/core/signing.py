@@ -7,17 +7,17 @@ The signers are securesystemslib's. A key is named by its address there: ``file2
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import stat
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
 
 from components.core.canonical import canonical_json, sha256
 from components.core.decision import Decision, decision_key
-from components.core.errors import InvalidInput, Refused
+from components.core.errors import Failed, InvalidInput, Refused
 from components.core.store import Store
 from components.core.trust import TrustedKey, TrustRoots
 
@@ -33,21 +33,14 @@ SKEW = timedelta(minutes=5)
 def sign(decision: Decision, key_address: str, trust: TrustRoots) -> bytes:
     """The envelope of a decision, signed by the key at ``key_address`` as ``decision.signer``.
 
-    Raises InvalidInput when the key cannot be used, is readable by others, or is not the one that the trust roots name.
+    Raises InvalidInput when the key cannot be used, is readable by others, or is not the one that the trust roots
+    name, Failed when the vault that holds it does not sign.
     """
-    from securesystemslib.dsse import Envelope
-    from securesystemslib.exceptions import Error as LibraryError
-    from securesystemslib.signer import Signer
-
     trusted = trust.active_key(decision.signer)
-    _check_key_file(key_address)
-    try:
-        signer = Signer.from_priv_key_uri(key_address, _public(trusted))
-        envelope = Envelope(decision.statement(), PAYLOAD_TYPE, {})
-        envelope.sign(signer)
-    except (LibraryError, ValueError, OSError) as error:
-        raise InvalidInput(f"key {key_address}: cannot sign as {decision.signer}: {error}; name another key") from error
-    data = canonical_json(envelope.to_dict()).encode()
+    path = key_file(key_address)
+    if path:
+        _check_key_file(path)
+    data = _signed(decision, key_address, trusted)
     try:
         verify(data, trust, key_address)
     except Refused as error:
@@ -55,6 +48,24 @@ def sign(decision: Decision, key_address: str, trust: TrustRoots) -> bytes:
             f"key {key_address}: what it signs does not count as {decision.signer}'s: {error}"
         ) from error
     return data
+
+
+def _signed(decision: Decision, key_address: str, trusted: TrustedKey) -> bytes:
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import Error as LibraryError
+    from securesystemslib.signer import Signer
+
+    envelope = Envelope(decision.statement(), PAYLOAD_TYPE, {})
+    try:
+        envelope.sign(Signer.from_priv_key_uri(key_address, _public(trusted)))
+    except (LibraryError, ValueError, TypeError, OSError) as error:
+        raise InvalidInput(f"key {key_address}: cannot sign as {decision.signer}: {error}; name another key") from error
+    except Exception as error:
+        # Each cloud's client has errors of its own, and none of them may pass for a signature.
+        raise Failed(
+            f"key {key_address}: did not sign as {decision.signer}: {error}; look at the vault and the rights, run again"
+        ) from error
+    return canonical_json(envelope.to_dict()).encode()
 
 
 def verify(envelope: bytes, trust: TrustRoots, where: str) -> Decision:
@@ -101,15 +112,38 @@ def read_decision(store: Store, decision: str, trust: TrustRoots) -> Decision:
     return found
 
 
+def key_file(address: str) -> Path | None:
+    """The file that an address names, read as the library reads it; None for a key in a vault."""
+    if not address.startswith(FILE):
+        return None
+    named = urlparse(address)
+    if named.netloc or named.params or named.query or named.fragment or not named.path:
+        raise InvalidInput(f"key {address}: is no path of a file that can be read; write {FILE}PATH, without ? # ;")
+    return Path(os.environ.get("CRYPTO_SIGNER_PATH_PREFIX", "")) / named.path
+
+
 def make_key_file(path: Path) -> dict[str, str]:
-    """Makes a private key (Ed25519, RFC 8032) that its owner alone can read; returns the fields of its public part."""
+    """Makes a private key (Ed25519, RFC 8032) that its owner alone can read; returns the fields of its public part.
+
+    Raises InvalidInput where there is a file already: a key is never written over.
+    """
     from securesystemslib.signer import CryptoSigner
 
     signer = CryptoSigner.generate_ed25519()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise InvalidInput(f"key {path}: there is one already; a key is never written over: move it away") from error
+    with os.fdopen(descriptor, "wb") as file:
         file.write(signer.private_bytes)
-    key = signer.public_key
+        file.flush()
+        os.fsync(descriptor)
+    return public_fields(signer.public_key)
+
+
+def public_fields(key: SSlibKey) -> dict[str, str]:
+    """What a ``TrustedKey`` takes from a public key."""
     return {"key_id": key.keyid, "key_type": key.keytype, "scheme": key.scheme, "public": key.keyval["public"]}
 
 
@@ -123,9 +157,10 @@ def _canonical(envelope: bytes, where: str) -> dict[str, Any]:
             "payloadType": PAYLOAD_TYPE,
             "signatures": [{"keyid": str(signature["keyid"]), "sig": _rewritten(signature["sig"])}],
         }
-    except (ValueError, TypeError, KeyError, binascii.Error) as error:
+        canonical = canonical_json(rebuilt).encode()
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise Refused(f"{where}: is no envelope of a decision ({error}); take it as it was signed") from error
-    if canonical_json(rebuilt).encode() != envelope:
+    if canonical != envelope:
         raise Refused(f"{where}: was changed after it was signed: an envelope counts byte by byte, as it was written")
     return rebuilt
 
@@ -140,14 +175,13 @@ def _public(key: TrustedKey) -> SSlibKey:
     return SSlibKey(key.key_id, key.key_type, key.scheme, {"public": key.public})
 
 
-def _check_key_file(address: str) -> None:
-    if not address.startswith(FILE):
-        return
-    path = Path(address.removeprefix(FILE).partition("?")[0])
+def _check_key_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError as error:
         raise InvalidInput(f"key {path}: there is none; make it with `sluice keys new {path.stem}`") from error
+    except OSError as error:
+        raise InvalidInput(f"key {path}: cannot be read: {error.strerror}; name another file") from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise InvalidInput(
             f"key {path}: others can read it (mode {stat.S_IMODE(mode):04o}), so it proves nothing; `chmod 600 {path}`,"

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Self
 
 import fsspec
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.core.contract import Contract
 from components.core.decision import DecisionKind
@@ -49,6 +49,16 @@ class TrustedKey(Part):
     revoked: str = Field(default="", description="Since when it proves nothing at all; empty while it does.")
     why: str = Field(default="", description="Why it was retired or revoked.")
 
+    @field_validator("added", "retired", "revoked")
+    @classmethod
+    def _is_a_moment(cls, text: str) -> str:
+        try:
+            if text:
+                parse_moment(text)
+        except InvalidInput as error:
+            raise ValueError(f"{text!r} is no moment with an offset") from error
+        return text
+
     @property
     def active(self) -> bool:
         """Whether it may sign."""
@@ -66,9 +76,9 @@ class TrustRoots(Contract):
         twice = next((name for name in active if active.count(name) > 1), None)
         if twice:
             raise ValueError(f"{twice} has two active keys; retire one")
-        ids = [key.key_id for key in self.keys]
-        if len(set(ids)) != len(ids):
-            raise ValueError("a key stands there twice; a key belongs to one name")
+        for ids in ([key.key_id for key in self.keys], ["".join(key.public.split()) for key in self.keys]):
+            if len(set(ids)) != len(ids):
+                raise ValueError("a key stands there twice; a key belongs to one name")
         return self
 
     def active_key(self, name: str) -> TrustedKey:
@@ -83,7 +93,7 @@ class TrustRoots(Contract):
         """The key of that id, if it may sign such a decision. Raises Refused, saying why not."""
         found = next((key for key in self.keys if key.key_id == key_id), None)
         if found is None:
-            raise Refused(f"signed by {key_id[:12]}…, a key that nobody trusts; see `sluice keys list`")
+            raise Refused(f"signed by {key_id[:12]!r}…, a key that nobody trusts; see `sluice keys list`")
         if found.revoked:
             raise Refused(f"signed by {found.name} with a key that was revoked on {found.revoked} ({found.why})")
         if found.retired and issued >= parse_moment(found.retired):
@@ -97,6 +107,8 @@ class TrustRoots(Contract):
 
 def read_trust(address: str) -> TrustRoots:
     """The trust roots at an address (a file, ``gs://…``, ``s3://…``). Raises InvalidInput where there are none."""
+    if not address:
+        raise InvalidInput("trust roots: the environment names none; add `trust: PATH` to its file")
     try:
         with fsspec.open(address, "rb") as file:
             data: bytes = file.read()
@@ -105,4 +117,7 @@ def read_trust(address: str) -> TrustRoots:
             f"trust roots: there is no {address}; make them with `sluice keys new release`, or name the right file"
             " as `trust` in the environment"
         ) from error
+    except (OSError, ImportError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise InvalidInput(f"trust roots: {address} cannot be read: {reason}; name the right file") from error
     return TrustRoots.read(data, address)

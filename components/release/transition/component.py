@@ -21,11 +21,11 @@ def transition(
 ) -> str:
     """Verifies a decision once more, and writes down that its model should serve."""
     from components.core.step import run_step
-    from components.release.transition import change
+    from components.release.transition import transition as method
     from components.release.transition.settings import Transition
 
     return run_step(
-        change.transition, Transition.decode(settings), step="transition", store=store, code=code,
+        method.transition, Transition.decode(settings), step="transition", store=store, code=code,
         page=page, figures=figures, inputs={"decision": decision, "card": card},
         values={
             "endpoint": endpoint, "environment": environment, "policy": policy, "endpoints": endpoints, "trust": trust,

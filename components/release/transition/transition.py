@@ -1,0 +1,69 @@
+"""Carries out what was decided, and lets the registry follow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from components.core.attempt import Attempt, Outcome, file_name
+from components.core.decision import Verdict
+from components.core.endpoint import EndpointState, open_endpoints
+from components.core.errors import InvalidInput, Refused
+from components.core.manifest import Manifest
+from components.core.report import Example, Figure
+from components.core.store import Store
+from components.core.trust import read_trust
+from components.release.decide.verdict import ENVELOPE
+from components.release.registries.projection import project_aliases
+from components.release.transition.change import carry_out
+from components.release.transition.settings import Transition
+
+
+def transition(
+    attempt: Attempt,
+    decision: Manifest,
+    card: Manifest,
+    settings: Transition,
+    endpoint: str,
+    environment: str,
+    policy: str,
+    endpoints: str,
+    trust: str,
+    registry: str,
+) -> Outcome:
+    """Carries out the decision that ``decision`` holds, and lets the registry's aliases follow. No output.
+
+    Raises Refused (exit 3) for a decision that may not be acted on, Conflict (exit 5) when something else serves than
+    it was made against or it was used before. Nothing has changed then. A registry that is away is told of, and does
+    not undo the transition: its aliases are a copy of the state.
+    """
+    if decision.digest not in {parent.digest for parent in card.parents}:
+        raise Refused(f"card {card.key}: describes another decision than {decision.key}; run the release again")
+    state = carry_out(
+        attempt.store,
+        _object(attempt.store, decision, ENVELOPE),
+        endpoints=open_endpoints(endpoints),
+        trust=read_trust(trust),
+        endpoint=endpoint,
+        environment=environment,
+        policy=policy,
+        now=datetime.now(UTC),
+    )
+    behind = project_aliases(registry, state, attempt.store)
+    attempt.figures["generation"] = Figure(value=state.generation)
+    said = f"{endpoint}: {_short(state)} serves from generation {state.generation}"
+    if behind:
+        attempt.examples.append(Example(title="registry", before=behind, good=False))
+        said = f"{said}; {behind}"
+    inputs = {"decision": decision, "card": card}
+    return attempt.commit({}, settings=settings, inputs=inputs, word=Verdict.PASS, said=said)
+
+
+def _object(store: Store, manifest: Manifest, name: str) -> bytes:
+    shard = next((shard for shard in manifest.shards if file_name(shard) == name), None)
+    if shard is None:
+        raise InvalidInput(f"{manifest.key}: holds no {name}; pass the output of the step decide")
+    return store.read_verified(shard.uri, shard.sha256)
+
+
+def _short(state: EndpointState) -> str:
+    return f"{state.champion.content_digest[:12]}…" if state.champion else "nothing"
