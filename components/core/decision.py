@@ -6,6 +6,7 @@ digest of its manifest, the predicate the decision itself. ``signing`` puts it i
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import datetime
 from enum import StrEnum
@@ -16,11 +17,13 @@ from pydantic import Field, model_validator
 from components.core.canonical import canonical_json, sha256
 from components.core.contract import Contract
 from components.core.errors import InvalidInput, Refused
-from components.core.manifest import Part, Reference
+from components.core.manifest import Manifest, Part, Reference
 from components.core.moment import parse_moment
 from components.core.store import Store
 
 FOLDER = "decisions"
+ENVELOPE = "envelope.json"
+"""The object of a step's output that holds the envelope of its decision."""
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:sluice:decision:v1"
 
@@ -152,6 +155,16 @@ class Decision(Contract):
 def decision_key(decision: str) -> str:
     """Where the envelope of a decision lies, by its id."""
     return f"{FOLDER}/{decision}.json"
+
+
+def decision_in(store: Store, output: Reference) -> Decision:
+    """The decision that a step's output holds. It is not verified: ``signing.read_decision`` does that by its id."""
+    manifest = Manifest.read(store.read_verified(output.key, output.digest), output.key)
+    shard = next((shard for shard in manifest.shards if shard.uri.endswith(f"/{ENVELOPE}")), None)
+    if shard is None:
+        raise InvalidInput(f"{output.key}: holds no {ENVELOPE}; pass the output of the step decide")
+    envelope = json.loads(store.read_verified(shard.uri, shard.sha256))
+    return Decision.from_statement(base64.b64decode(envelope["payload"]), shard.uri)
 
 
 def keep_decision(store: Store, decision: Decision, envelope: bytes) -> None:

@@ -63,7 +63,7 @@ def _signed(decision: Decision, key_address: str, trusted: TrustedKey) -> bytes:
     except Exception as error:
         # Each cloud's client has errors of its own, and none of them may pass for a signature.
         raise Failed(
-            f"key {key_address}: did not sign as {decision.signer}: {error}; look at the vault and the rights, run again"
+            f"key {key_address}: did not sign as {decision.signer}: {error}; look at the vault and at the rights to it"
         ) from error
     return canonical_json(envelope.to_dict()).encode()
 
@@ -117,8 +117,8 @@ def key_file(address: str) -> Path | None:
     if not address.startswith(FILE):
         return None
     named = urlparse(address)
-    if named.netloc or named.params or named.query or named.fragment or not named.path:
-        raise InvalidInput(f"key {address}: is no path of a file that can be read; write {FILE}PATH, without ? # ;")
+    if named.netloc or named.query or named.fragment or not named.path:
+        raise InvalidInput(f"key {address}: is no path of a file that can be read; write {FILE}PATH, without ? and #")
     return Path(os.environ.get("CRYPTO_SIGNER_PATH_PREFIX", "")) / named.path
 
 
