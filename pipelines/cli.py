@@ -10,6 +10,7 @@ import click
 from components.core.errors import ExitCode, SluiceError
 from pipelines.commands.look import compare, logs, report, runs, status, why
 from pipelines.commands.make import init, new
+from pipelines.commands.people import approve, refuse
 from pipelines.commands.work import cancel, compile_, demo, lint, run
 
 EXIT_CODES = "Exit codes: 0 done, 2 invalid input, 3 held or refused, 4 failed, 5 conflict."
@@ -24,7 +25,23 @@ def sluice() -> None:
     """
 
 
-for command in (init, lint, compile_, run, runs, status, logs, cancel, report, compare, why, new, demo):
+for command in (
+    init,
+    lint,
+    compile_,
+    run,
+    runs,
+    status,
+    logs,
+    cancel,
+    report,
+    compare,
+    why,
+    new,
+    demo,
+    approve,
+    refuse,
+):
     sluice.add_command(command)
 
 

@@ -5,16 +5,21 @@ A request is started once, as a run of its own; a further attempt is made only a
 
 from __future__ import annotations
 
+from components.core.decision import DecisionKind
 from components.core.errors import Refused
 from components.core.run_request import FOLDER, RunRequest
+from components.core.signing import verify
 from components.core.store import Store
+from components.core.trust import read_trust
+from components.release.people import word_key
 from pipelines.backends.local_run import Ask, start
 from pipelines.environment import LocalEnvironment
 from pipelines.recipe import RecipeBase
 from pipelines.runs import RunFolder
 
-MAY_ASK = {"release": ("lifecycle",)}
-"""Which graph may ask for which."""
+PEOPLE = "people"
+MAY_ASK = {"release": ("lifecycle", PEOPLE)}
+"""Who may ask for which graph: another graph, or people by a signed word about the case."""
 
 
 def read_request(store: Store, name: str) -> RunRequest:
@@ -29,13 +34,18 @@ def read_request(store: Store, name: str) -> RunRequest:
 def dispatch(name: str, recipe: RecipeBase, environment: LocalEnvironment) -> RunFolder:
     """Starts the run that a request asks for, or finds the one that was started for it.
 
-    Raises Refused when the asker may not ask, or recipe or environment are not those that the request names.
+    Raises Refused when the asker may not ask, recipe or environment are not those that the request names, or the
+    graph is not the one that this recipe and this code compile to: whoever can write into the store cannot have a
+    graph of their own run under the account that signs.
     """
     request = read_request(Store(environment.store), name)
     if request.asker not in MAY_ASK.get(request.graph, ()):
         raise Refused(f"request {name[:12]}: {request.asker} may not ask for {request.graph}")
     if request.recipe != recipe.digest or request.environment != environment.name:
         raise Refused(f"request {name[:12]}: asks for another recipe or environment than this run's; run that one")
+    if request.asker == PEOPLE:
+        _check_word(request, environment)
+    _check_graph(request, recipe, environment)
     arguments = tuple((given.role, given.reference) for given in request.inputs)
     return start(
         Ask(
@@ -47,3 +57,22 @@ def dispatch(name: str, recipe: RecipeBase, environment: LocalEnvironment) -> Ru
             asked_by=name,
         )
     )
+
+
+def _check_word(request: RunRequest, environment: LocalEnvironment) -> None:
+    """A request that people make rests on a signed word about a case."""
+    store = Store(environment.store)
+    key = word_key(request.case, request.decision)
+    word = verify(store.read(key), read_trust(environment.trust), key)
+    if (word.kind, word.id, word.case) != (DecisionKind.APPROVAL, request.decision, request.case):
+        raise Refused(f"request {request.name[:12]}: {key} is no word about its case")
+
+
+def _check_graph(request: RunRequest, recipe: RecipeBase, environment: LocalEnvironment) -> None:
+    from pipelines.compile import compile_graphs
+
+    if compile_graphs(recipe, environment)[request.graph].digest != request.spec:
+        raise Refused(
+            f"request {request.name[:12]}: pins another graph than this recipe and this code compile to;"
+            " run the recipe again, what is done is reused"
+        )

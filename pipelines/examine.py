@@ -8,7 +8,7 @@ from typing import Any
 
 from components.core.errors import InvalidInput
 from components.core.report import Figure, Report, Rows
-from components.core.run import Run, StepRun
+from components.core.run import Run, State, StepRun
 from components.core.store import Store
 from pipelines import catalogue
 from pipelines.located_yaml import nearest
@@ -151,6 +151,12 @@ def _aspects(runs: Runs, folder: RunFolder, store: Store) -> dict[str, dict[str,
         if figure.low is not None or name.endswith("loss")
     }
     return {"settings": _flat(folder.launch().recipe), "data": data, "scores": scores}
+
+
+def held_run(runs: Runs, folder: RunFolder) -> RunFolder:
+    """The run itself where it is held, else the one that it asked for and that is held; itself where none is."""
+    asked_for = [runs.folder_of(run.run) for run in requested(runs, begun(folder))]
+    return next((place for place in (folder, *asked_for) if begun(place).state is State.HELD), folder)
 
 
 def requested(runs: Runs, run: Run) -> list[Run]:

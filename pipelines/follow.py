@@ -14,9 +14,12 @@ from components.core.run import Run
 from components.core.store import Store
 from pipelines.backends.local_run import Ask, cancel, follow, start
 from pipelines.dispatcher import dispatch
+from pipelines.environment import LocalEnvironment
 from pipelines.examine import score_lines
+from pipelines.keys import prepare
 from pipelines.page.load import write_page
 from pipelines.progress import Progress
+from pipelines.recipe import RecipeBase
 from pipelines.runs import RunFolder, Runs
 
 WORST = (ExitCode.DONE, ExitCode.REFUSED, ExitCode.CONFLICT, ExitCode.INVALID_INPUT, ExitCode.FAILED)
@@ -41,18 +44,27 @@ class Finished:
 
 def carry_out(ask: Ask, *, follow_requests: bool = True, as_json: bool = False) -> Finished:
     """Runs what is asked, and what that asks for, and writes one page about all of it."""
+    for line in prepare(ask.environment):
+        click.echo(line, err=True)
     first = start(ask)
-    folders, finished = [first], [_watch(first, as_json)]
+    folders, finished = [first], [watch(first, as_json)]
     if follow_requests:
         for name in finished[0].requests:
             folder = dispatch(name, ask.recipe, ask.environment)
             folders.append(folder)
-            finished.append(_watch(folder, as_json))
+            finished.append(watch(folder, as_json))
         Runs(Path(ask.environment.runs)).point_latest(first)
     followed = tuple(folder.path for folder in folders[1:])
     if followed:
         write_page(first.path, Store(ask.environment.store), followed=followed)
     return Finished(first, tuple(finished), followed)
+
+
+def go_on(request: str, recipe: RecipeBase, environment: LocalEnvironment, *, as_json: bool = False) -> Finished:
+    """Carries out a request that people made, and follows the run."""
+    folder = dispatch(request, recipe, environment)
+    run = watch(folder, as_json)
+    return Finished(folder, (run,))
 
 
 def tell(finished: Finished, store: Store, *, as_json: bool = False) -> None:
@@ -63,6 +75,8 @@ def tell(finished: Finished, store: Store, *, as_json: bool = False) -> None:
     for run in finished.runs:
         for line in score_lines(run, store):
             click.echo(line)
+        if run.outcome:
+            click.echo(f"\n{run.state}: {run.outcome}")
         if run.error:
             click.echo(f"{run.run}: {run.error}", err=True)
             broken = next((step.name for step in run.steps if step.error), None)
@@ -71,7 +85,7 @@ def tell(finished: Finished, store: Store, *, as_json: bool = False) -> None:
     click.echo(f"page: {finished.folder.page}")
 
 
-def _watch(folder: RunFolder, as_json: bool) -> Run:
+def watch(folder: RunFolder, as_json: bool) -> Run:
     """Shows a run until its end; Ctrl-C ends it cleanly and says how to go on."""
     progress = Progress(sys.stderr if as_json else sys.stdout)
     try:

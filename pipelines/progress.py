@@ -11,6 +11,8 @@ SIGNS = {
     State.PENDING: "·",
     State.RUNNING: "▸",
     State.DONE: "✓",
+    State.HELD: "…",
+    State.REFUSED: "✗",
     State.FAILED: "✗",
     State.SKIPPED: "–",
     State.CANCELLED: "■",

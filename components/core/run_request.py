@@ -34,6 +34,7 @@ class RunRequest(Contract):
     inputs: tuple[RequestedInput, ...] = ()
     asker: str = Field(description="The graph that asks.")
     decision: str = Field(default="", description="Id of the signed decision that allows it, where one is needed.")
+    case: str = Field(default="", description="What people said their word about, where they ask.")
     attempt: int = Field(default=1, ge=1, description="Rises only after a final failure or a cancel.")
 
     @property

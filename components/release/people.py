@@ -49,7 +49,7 @@ class Words:
 
 def say(store: Store, decision: Decision, envelope: bytes) -> None:
     """Keeps a person's word about the case that it names."""
-    store.create(_key(decision), envelope)
+    store.create(word_key(decision.case, decision.id), envelope)
 
 
 def words_about(
@@ -84,5 +84,6 @@ def counts(
     return decision
 
 
-def _key(decision: Decision) -> str:
-    return f"{FOLDER}/{decision.case}/{decision.id}.json"
+def word_key(case: str, decision: str) -> str:
+    """Where a word about a case lies, by the ids of both."""
+    return f"{FOLDER}/{case}/{decision}.json"

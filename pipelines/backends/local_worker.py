@@ -43,7 +43,7 @@ def work(folder: RunFolder) -> int:
     try:
         _prepare_process(environment)
         succeeded = _run(recorder, launch, recipe, environment)
-        _end(recorder, State.DONE if succeeded else State.FAILED)
+        _end(recorder, recorder.verdict if succeeded else State.FAILED)
     except Cancelled:
         _end(recorder, State.CANCELLED, "cancelled; run it again and what is done is reused")
     except SluiceError as error:
@@ -168,7 +168,9 @@ def _end(recorder: Recorder, state: State, error: str = "", code: int = 0) -> No
     broken = next((step for step in steps if step.state is State.FAILED), None)
     if state is State.FAILED and broken:
         error, code = error or broken.error, code or broken.exit_code
-    if state is not State.DONE:
+    if state in (State.HELD, State.REFUSED):
+        code = int(ExitCode.REFUSED)
+    elif state is not State.DONE:
         code = code or int(ExitCode.FAILED)
     recorder.change(
         state=state, ended=utc_now(), error=error, exit_code=code, steps=steps, requests=tuple(recorder.requests)

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from components.core.canonical import sha256
+from components.core.decision import decision_in
 from components.core.errors import ExitCode, InvalidInput
 from components.core.manifest import Manifest
 from components.core.report import Cost, Report
 from components.core.run import Run, State
 from components.core.store import Store
 from pipelines.runs import RunFolder
+
+VERDICTS = {"hold": State.HELD, "refuse": State.REFUSED}
+"""What a run comes to by the word of a step that decides; DONE by any other."""
 
 
 @dataclass
@@ -27,6 +31,9 @@ class Recorder:
     store: Store
     run: Run
     requests: list[str] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
+    verdict: State = State.DONE
+    """What the run comes to, if nothing fails: the last step that decided has the last word."""
 
     def change(self, **changes: Any) -> None:
         """Records something about the run."""
@@ -74,6 +81,15 @@ class Recorder:
             )
         if task.succeeded and task.name == "request":
             self.requests.append(str(task.outputs["Output"]))
+        if task.succeeded and report and report.said:
+            self._decided(task, report)
+
+    def _decided(self, task: Any, report: Report) -> None:
+        """Takes down what a step decided, and the decision that it signed."""
+        self.verdict = VERDICTS.get(report.word, State.DONE)
+        if task.name == "decide":
+            self.decisions.append(decision_in(self.store, report.outputs["decision"]).id)
+        self.change(outcome=report.said, decisions=tuple(self.decisions))
 
     def may_hit(self, outputs: dict[str, Any]) -> bool:
         """Whether a step's earlier outputs still lie in the store, each object with the length that it had."""

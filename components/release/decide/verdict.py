@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from components.core.attempt import Attempt, Draft, Outcome
-from components.core.decision import Decision, DecisionKind, Evidence, Permits, Reason, Verdict, keep_decision
+from components.core.decision import ENVELOPE, Decision, DecisionKind, Evidence, Permits, Reason, Verdict, keep_decision
 from components.core.errors import InvalidInput
 from components.core.evidence import GateEvidence, read_evidence
 from components.core.manifest import Kind, Manifest
@@ -19,8 +19,6 @@ from components.release.decide.settings import Decide
 from components.release.people import Words, words_about
 from components.release.policy import FILE as POLICY
 
-ENVELOPE = "envelope.json"
-"""The object of the output ``decision`` that holds the envelope."""
 SIGNER = "release"
 
 

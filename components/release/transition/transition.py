@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from components.core.attempt import Attempt, Outcome, file_name
-from components.core.decision import Verdict
+from components.core.decision import ENVELOPE, Verdict
 from components.core.endpoint import EndpointState, open_endpoints
 from components.core.errors import InvalidInput, Refused
 from components.core.manifest import Manifest
 from components.core.report import Example, Figure
 from components.core.store import Store
 from components.core.trust import read_trust
-from components.release.decide.verdict import ENVELOPE
 from components.release.registries.projection import project_aliases
 from components.release.transition.change import carry_out
 from components.release.transition.settings import Transition

@@ -1,0 +1,70 @@
+"""Commands by which people say yes or no to what a gate has passed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from components.core.errors import ExitCode
+from pipelines.commands import options
+
+if TYPE_CHECKING:
+    from components.core.decision import Verdict
+
+as_whom = click.option("--as", "name", required=True, metavar="NAME", help="Who speaks, by the name of the key.")
+reason = click.option("--reason", required=True, metavar="TEXT", help="Why; it stands in the audit.")
+
+
+@click.command(epilog="Example:  sluice approve latest --as anna --reason 'read the lost questions'")
+@click.argument("run")
+@as_whom
+@reason
+@options.env
+@options.as_json
+def approve(run: str, name: str, reason: str, env: str, as_json: bool) -> int:
+    """Approves what a held run waits for; when enough have, the release goes on."""
+    from components.core.decision import Verdict
+
+    return _speak(run, name, Verdict.PASS, reason, env, as_json)
+
+
+@click.command(epilog="Example:  sluice refuse latest --as anna --reason 'the slice network got worse'")
+@click.argument("run")
+@as_whom
+@reason
+@options.env
+@options.as_json
+def refuse(run: str, name: str, reason: str, env: str, as_json: bool) -> int:
+    """Refuses what a held run waits for; one refusal is enough."""
+    from components.core.decision import Verdict
+
+    return _speak(run, name, Verdict.REFUSE, reason, env, as_json)
+
+
+def _speak(run: str, name: str, verdict: Verdict, reason: str, env: str, as_json: bool) -> int:
+    from components.core.store import Store
+    from components.release.decide.settings import Decide
+    from pipelines.examine import begun, held_run
+    from pipelines.follow import go_on, tell
+    from pipelines.people import speak
+    from pipelines.recipe import recipe_from
+
+    environment, kept = options.local_environment(env), options.local_runs(env)
+    folder = held_run(kept, kept.find(run))
+    recipe = recipe_from(folder.launch().recipe)
+    said = speak(
+        begun(folder),
+        Decide.decode(recipe.settings("decide").encode()),
+        environment,
+        name=name,
+        verdict=verdict,
+        reason=reason,
+    )
+    if not said.request:
+        spoken = " and ".join(said.names)
+        click.echo(f"{folder.run}: {spoken} approved; {said.missing} more approval is waited for", err=as_json)
+        return int(ExitCode.REFUSED)
+    finished = go_on(said.request, recipe, environment, as_json=as_json)
+    tell(finished, Store(environment.store), as_json=as_json)
+    return finished.exit_code

@@ -1,0 +1,114 @@
+"""A person's word about a run that is held: it is signed, kept beside the case, and the release is asked for again.
+
+The run that was held stays as it is. What goes on is a run of its own, asked for by the signed word, so it goes on in
+the same way on every backend and holds nothing open while people think.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from components.core.decision import Decision, DecisionKind, Reason, Verdict, decision_in, keep_decision
+from components.core.errors import InvalidInput, Refused
+from components.core.run import Run, State
+from components.core.run_request import RunRequest
+from components.core.signing import sign
+from components.core.store import Store
+from components.core.trust import read_trust
+from components.release.decide.settings import Decide
+from components.release.people import say, words_about
+from pipelines.dispatcher import PEOPLE, read_request
+from pipelines.environment import LocalEnvironment
+from pipelines.keys import key_address
+
+
+@dataclass(frozen=True)
+class Said:
+    """A word that was kept, who else is waited for, and the request that it makes where nobody is."""
+
+    decision: Decision
+    names: tuple[str, ...]
+    missing: int
+    request: str = ""
+
+
+def held_case(run: Run, store: Store) -> Decision:
+    """What a held run waits for people to say. Raises Refused when the run is not held."""
+    step = next((step for step in run.steps if step.name == "decide" and "decision" in step.outputs), None)
+    if run.state is not State.HELD or step is None:
+        raise Refused(f"run {run.run}: is {run.state}, it does not wait for anybody's word")
+    return decision_in(store, step.outputs["decision"])
+
+
+def speak(
+    run: Run,
+    settings: Decide,
+    environment: LocalEnvironment,
+    *,
+    name: str,
+    verdict: Verdict,
+    reason: str,
+    now: datetime | None = None,
+) -> Said:
+    """Signs what ``name`` says about a held run, and asks for its release again when nobody else is waited for.
+
+    Raises InvalidInput for an empty reason, Refused when the run is not held, the person was not asked, or the person
+    has spoken already.
+    """
+    store, roots, now = Store(environment.store), read_trust(environment.trust), now or datetime.now(UTC)
+    if not reason.strip():
+        raise InvalidInput("--reason: is empty; say why, it stands in the audit")
+    case = held_case(run, store)
+    _check_asked(case, settings, name, store, environment, now)
+    decision = Decision(
+        kind=DecisionKind.APPROVAL,
+        endpoint=case.endpoint,
+        environment=case.environment,
+        subject=case.subject,
+        incumbent=case.incumbent,
+        verdict=verdict,
+        reasons=(Reason(code="approved" if verdict is Verdict.PASS else "refused", text=reason.strip()),),
+        policy=case.policy,
+        case=case.case,
+        issued=now.isoformat(),
+        expires=(now + timedelta(hours=settings.valid_hours)).isoformat(),
+        signer=name,
+        key_id=roots.active_key(name).key_id,
+    )
+    envelope = sign(decision, key_address(environment, name), roots)
+    keep_decision(store, decision, envelope)
+    say(store, decision, envelope)
+    words = words_about(store, case.case, roots, now, environment.name, settings.approvers)
+    missing = 0 if words.refusal else max(settings.approvals - len(words.names), 0)
+    request = "" if missing else _ask_again(run, decision, store)
+    return Said(decision, words.names, missing, request)
+
+
+def _check_asked(
+    case: Decision, settings: Decide, name: str, store: Store, environment: LocalEnvironment, now: datetime
+) -> None:
+    roots = read_trust(environment.trust)
+    roots.key_for(roots.active_key(name).key_id, DecisionKind.APPROVAL, environment.name, now)
+    if settings.approvers and name not in settings.approvers:
+        raise Refused(f"{name} was not asked about {case.endpoint}; {', '.join(settings.approvers)} are")
+    words = words_about(store, case.case, roots, now, environment.name, settings.approvers)
+    if name in words.names:
+        raise Refused(f"{name} has spoken about this case already; a word cannot be taken back, another can be asked")
+
+
+def _ask_again(run: Run, word: Decision, store: Store) -> str:
+    """The request for the release of the same artifacts, resting on the word; returns its name."""
+    before = read_request(store, run.asked_by)
+    asked = RunRequest(
+        graph=run.graph,
+        spec=before.spec,
+        recipe=before.recipe,
+        environment=before.environment,
+        inputs=before.inputs,
+        asker=PEOPLE,
+        decision=word.id,
+        case=word.case,
+    )
+    asked.put(store)
+    return asked.name
