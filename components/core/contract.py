@@ -38,6 +38,12 @@ class Contract(BaseModel):
         """SHA-256 of the bytes that this was read from, or would be written as."""
         return self._digest or sha256(self.to_bytes())
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; one that says something else is no longer what was read, and has a digest of its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied._digest = None if update else self._digest
+        return copied
+
     @classmethod
     def read(cls, data: bytes | str, where: str) -> Self:
         """Reads a document of this or an older version; ``where`` names its place in an error.
