@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-long check format generate bench clean
+.PHONY: help setup lock demo test test-long check format generate bench bench-gate clean
 
 python := .venv/bin/python
 # What is installed, and by which choice of torch, is named in this stamp: nothing changed, nothing to do.
@@ -21,8 +21,8 @@ $(stamp): $(inputs)
 lock: setup ## resolves the dependencies again and writes locks/
 	@locks/compile.sh
 
-demo: setup ## the whole loop on this machine, in about three minutes
-	@.venv/bin/sluice demo
+demo: setup ## the whole loop on this machine: three candidates in under five minutes (ACT=n for one)
+	@.venv/bin/sluice demo $(if $(ACT),--act $(ACT))
 
 test: setup check ## every behaviour once
 	@$(python) -m pytest -m "not long" -n 2 --dist loadfile $(PYTEST_OPTIONS)
@@ -44,6 +44,9 @@ generate: setup ## writes docs/reference and the stages' README files
 
 bench: setup ## step overhead, compile time, start-up
 	@$(python) -m benchmarks.overhead
+
+bench-gate: setup ## the gate's error rates and power by simulation, its speed against SciPy's
+	@$(python) -m benchmarks.gate
 
 clean: ## removes what was installed and made here, but no run
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build

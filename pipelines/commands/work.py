@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pipelines.recipe import RecipeBase
 
 
+RELEASE_STEPS = {"benchmark", "incumbent", "gate", "decide", "card", "transition"}
+"""Steps of the release: a lifecycle cannot begin with one."""
+
+
 @click.command(epilog="Example:  sluice lint recipe.yaml --env vertex")
 @options.recipe_path
 @options.env
@@ -104,13 +108,14 @@ def cancel(run: str, env: str) -> int:
     return 0
 
 
-@click.command(epilog="Example:  sluice demo")
+@click.command(epilog="Example:  sluice demo --act 3")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(".sluice/demo"), show_default=True)
-def demo(folder: Path) -> int:
-    """The whole loop on this machine: made-up helpdesk tickets become a fine-tuned, benchmarked model."""
+@click.option("--act", type=click.IntRange(1, 3), default=None, help="One act of three; all where it is not given.")
+def demo(folder: Path, act: int | None) -> int:
+    """The whole loop on this machine: three candidates, one released, one better, one refused."""
     from pipelines.demo.show import show
 
-    return show(folder)
+    return show(folder, act or 0)
 
 
 def _check_step(name: str, recipe: RecipeBase) -> None:
@@ -119,7 +124,7 @@ def _check_step(name: str, recipe: RecipeBase) -> None:
     from pipelines import catalogue
     from pipelines.located_yaml import nearest
 
-    known = {*catalogue.steps(), *(stage.name for stage in recipe.train)} - {"benchmark"}
+    known = {*catalogue.steps(), *(stage.name for stage in recipe.train)} - RELEASE_STEPS
     if name and name not in known:
         raise InvalidInput(f"--from {name}: the lifecycle has no such step; {nearest(name, known)}")
 

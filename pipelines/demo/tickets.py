@@ -65,21 +65,28 @@ class Ticket:
         return Ticket(text, self.completion, group or self.group, (step, kind))
 
 
-def write_tickets(folder: Path, seed: int = 0, genuine: int = 1600, questions: int = 200) -> Planted:
-    """Writes ``tickets.jsonl`` and ``exam.jsonl`` (columns id, text, completion, created, group) into a folder.
+def write_tickets(
+    folder: Path, seed: int = 0, genuine: int = 1600, questions: int = 400, shuffled: bool = False
+) -> Planted:
+    """Writes ``tickets.jsonl`` and ``exam.jsonl`` (columns id, text, completion, queue, created, group) into a folder.
 
     ``genuine`` tickets and ``PLANTS`` beside them; ``text`` is what a customer writes (15 to 45 words),
-    ``completion`` a JSON object of product, queue and urgency. Equal seeds give equal bytes. Raises ValueError when
-    there are too few of either to copy from.
+    ``completion`` a JSON object of product, queue and urgency. ``shuffled`` gives each ticket the completion of
+    another and leaves the exam right: what is trained on that must be refused. Equal seeds give equal bytes. Raises
+    ValueError when there are too few of either to copy from.
     """
     if genuine < 300 or questions < 30:
         raise ValueError("at least 300 genuine tickets and 30 questions: the planted copies are of different ones")
     random = Random(seed)
     desk = _Desk(random)
-    exam = [desk.ticket(f"X-{index % 70:03d}") for index in range(questions)]
+    exam = [desk.ticket(f"X-{index % (questions // 2):03d}") for index in range(questions)]
     plain = [desk.ticket(f"C-{random.randrange(genuine // 4):04d}") for _ in range(genuine)]
     tickets = [*plain, *_planted(random, desk, plain, exam)]
     random.shuffle(tickets)
+    if shuffled:
+        completions = random.sample([ticket.completion for ticket in tickets], len(tickets))
+        for ticket, completion in zip(tickets, completions, strict=True):
+            ticket.completion = completion
     folder.mkdir(parents=True, exist_ok=True)
     ids = _write(folder / "tickets.jsonl", "T", tickets, random)
     _write(folder / "exam.jsonl", "Q", exam, random)
@@ -227,7 +234,14 @@ def _write(path: Path, letter: str, tickets: Sequence[Ticket], random: Random) -
 
 def _line(name: str, ticket: Ticket, random: Random) -> str:
     created = (_START + timedelta(minutes=random.randrange(300 * 24 * 60))).isoformat()
-    row = {"id": name, "text": ticket.text, "completion": ticket.completion, "created": created, "group": ticket.group}
+    row = {
+        "id": name,
+        "text": ticket.text,
+        "completion": ticket.completion,
+        "queue": json.loads(ticket.completion)["queue"],
+        "created": created,
+        "group": ticket.group,
+    }
     if ticket.plant == ("validate", "completion_not_json"):
         row["completion"] = "solved on the phone, see my notes"
     line = json.dumps(row)
