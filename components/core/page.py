@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from html import escape
+import re
+from html import escape as as_html
 
 from components.core.report import Report
 
@@ -14,6 +15,23 @@ _STYLE = (
     "td.n{text-align:right;font-variant-numeric:tabular-nums}pre{white-space:pre-wrap;background:#f4f5f7;padding:.6rem}"
     "@media(prefers-color-scheme:dark){body{color:#e3ecec;background:#0c1315}pre{background:#182327}}"
 )
+
+
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def legible(text: str) -> str:
+    """The text, with what would act on its surroundings unseen written out.
+
+    These are control characters, halves of characters, and those that turn the direction of reading (Boucher and
+    Anderson 2021, Trojan Source, arXiv:2111.00169).
+    """
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def escape(text: str) -> str:
+    """A text as HTML."""
+    return as_html(legible(text))
 
 
 def step_page(report: Report, section: str = "") -> str:
