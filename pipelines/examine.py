@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from components.core.errors import InvalidInput
+from components.core.evidence import read_evidence
+from components.core.manifest import Manifest
 from components.core.report import Figure, Report, Rows
 from components.core.run import Run, State, StepRun
 from components.core.store import Store
@@ -67,10 +69,23 @@ def said_by(log: str) -> str:
 def score_lines(run: Run, store: Store) -> Iterator[str]:
     """The scores of a run with their intervals, a line each: what a person wants to know first."""
     for name, figure in sorted(_figures(run, store).items()):
-        if figure.low is not None and figure.high is not None and "/" not in name:
+        if name.startswith("benchmark.") and "/" not in name and figure.low is not None and figure.high is not None:
             interval = f"95 % interval {figure.low:.1%} to {figure.high:.1%}"
             asked = f", {figure.n:,} questions" if figure.n else ""
             yield f"{name.partition('.')[2].replace('_', ' ')}: {figure.value:.1%} ({interval}{asked})"
+    yield from _claim_lines(run, store)
+
+
+def _claim_lines(run: Run, store: Store) -> Iterator[str]:
+    """What the gate found, a line a claim; nothing for a run without a gate that came to its end."""
+    gate = next((step for step in run.steps if step.name == "gate" and "evidence" in step.outputs), None)
+    if gate is None:
+        return
+    output = gate.outputs["evidence"]
+    manifest = Manifest.read(store.read_verified(output.key, output.digest), output.key)
+    for claim in read_evidence(store, manifest).claims:
+        sign = ("✓" if claim.holds else "✗") if claim.applies else "–"
+        yield f"{sign} {claim.claim:<40} {claim.text}"
 
 
 def _figures(run: Run, store: Store) -> dict[str, Figure]:
