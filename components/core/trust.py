@@ -19,6 +19,8 @@ from components.core.errors import InvalidInput, Refused, did_you_mean
 from components.core.manifest import Part
 from components.core.moment import parse_moment
 
+NAME = r"^[a-z][a-z0-9.-]{0,39}$"
+"""What a service or a person may be called; a key's file has that name too."""
 PEOPLE = (
     DecisionKind.APPROVAL,
     DecisionKind.ROLLBACK,
@@ -37,7 +39,7 @@ SERVICES = {
 class TrustedKey(Part):
     """A public key, whose it is, and what it may sign."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9.-]{0,39}$", description="A service or a person.")
+    name: str = Field(pattern=NAME, description="A service or a person.")
     key_id: str
     key_type: str = Field(description="As securesystemslib names it, such as `ed25519`.")
     scheme: str

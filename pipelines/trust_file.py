@@ -1,0 +1,91 @@
+"""The file of the trust roots, changed by one at a time and written whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from components.core.errors import Failed, InvalidInput
+from components.core.trust import TrustedKey, TrustRoots, read_trust
+from pipelines.environment import Environment
+
+
+class TrustFile:
+    """The trust roots of an environment, where they are a file on this machine."""
+
+    def __init__(self, environment: Environment) -> None:
+        address = environment.trust
+        if not address:
+            raise InvalidInput(f"environment {environment.name}: names no trust roots; add `trust: PATH` to its file")
+        if "://" in address:
+            raise InvalidInput(
+                f"environment {environment.name}: its trust roots lie at {address}, where several may write at once;"
+                " copy them to a file, change that with an environment that names it, and put it back"
+            )
+        self.path = Path(address)
+
+    @property
+    def roots(self) -> TrustRoots:
+        """What it says; no key, where there is no file yet."""
+        return read_trust(str(self.path)) if self.path.exists() else TrustRoots()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While the block lasts, nobody else changes the file or makes keys beside it."""
+        with _explained(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def write(self, change: Callable[[TrustRoots], tuple[TrustedKey, ...]]) -> None:
+        """Writes the keys that ``change`` makes of the present roots. Raises InvalidInput for what cannot be."""
+        try:
+            roots = TrustRoots(keys=change(self.roots))
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise InvalidInput(f"trust roots {self.path}: {message}; nothing was changed") from error
+        with _explained(self.path):
+            self._replace(roots.to_bytes() + b"\n")
+
+    def _replace(self, data: bytes) -> None:
+        """A reader sees the old file or the new one, and after a power cut there is one of the two."""
+        part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.path)
+            sync_folder(self.path.parent)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes sure that the names in a folder outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Failed(
+            f"trust roots {path}: cannot be written: {error.strerror}; nothing was changed: free some space, or give"
+            " this user the right to write there"
+        ) from error
