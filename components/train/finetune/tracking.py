@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
+
+from components.core import mlflow_access
 
 EXPERIMENT = "sluice"
 MOST_POINTS = 1000
@@ -25,7 +25,7 @@ class Tracking:
         self._waiting: list[tuple[str, float, int, int]] = []
         self._run = ""
         if uri:
-            with self._guarded(), _alone(uri):
+            with self._guarded(), mlflow_access.alone(uri):
                 self._start(uri, name, tags, parameters)
 
     def point(self, figures: Mapping[str, float], step: int) -> None:
@@ -54,13 +54,9 @@ class Tracking:
                 self._client.set_terminated(self._run, "FINISHED" if finished else "FAILED")
 
     def _start(self, uri: str, name: str, tags: Mapping[str, str], parameters: Mapping[str, object]) -> None:
-        # MLflow retries for minutes by default; a training that nobody watches is better than one that waits.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        from mlflow import MlflowClient
+        client = mlflow_access.open_client(uri)
         from mlflow.entities import Param
 
-        client = MlflowClient(tracking_uri=uri)
         known = client.get_experiment_by_name(EXPERIMENT)
         experiment = known.experiment_id if known else client.create_experiment(EXPERIMENT)
         self._run = client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
@@ -69,26 +65,8 @@ class Tracking:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        from alembic.util import CommandError
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
         try:
             yield
-        except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
+        except mlflow_access.failures() as error:
             self.failure = str(error).splitlines()[0]
             print(f"tracking is off, the training goes on: {self.failure}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """Two trainings that begin at once would both set up the tables of a new SQLite file, and one would fail."""
-    if not uri.startswith("sqlite:"):
-        yield
-        return
-    from filelock import FileLock
-
-    path = Path(uri.removeprefix("sqlite:///") + ".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path, timeout=60):
-        yield
