@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -47,6 +48,12 @@ class Store:
         with self._explained("read", key):
             data: bytes = self._fs.cat_file(self._path(key))
             return data
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        """The object as a stream, for what memory should not bound. Raises InvalidInput when there is none."""
+        with self._explained("read", key), self._fs.open(self._path(key), "rb") as file:
+            yield file
 
     def exists(self, key: str) -> bool:
         """Whether an object has been written under ``key``."""
