@@ -33,6 +33,13 @@ class Contract(BaseModel):
         """The document's canonical JSON; its SHA-256 is ``digest``."""
         return canonical_json(self.model_dump(mode="json", by_alias=True)).encode()
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same, whatever each was read from."""
+        return type(self) is type(other) and isinstance(other, Contract) and self.to_bytes() == other.to_bytes()
+
+    def __hash__(self) -> int:
+        return hash(self.to_bytes())
+
     @property
     def digest(self) -> str:
         """SHA-256 of the bytes that this was read from, or would be written as."""
