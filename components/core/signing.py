@@ -125,26 +125,36 @@ def key_file(address: str) -> Path | None:
 def make_key_file(path: Path) -> dict[str, str]:
     """Makes a private key (Ed25519, RFC 8032) that its owner alone can read; returns the fields of its public part.
 
-    Raises InvalidInput where there is a file already: a key is never written over.
+    Raises InvalidInput where there is a file already (a key is never written over), Failed when it cannot be written.
     """
     from securesystemslib.signer import CryptoSigner
 
     signer = CryptoSigner.generate_ed25519()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _write_or_remove(path, descriptor, signer.private_bytes)
     except FileExistsError as error:
         raise InvalidInput(f"key {path}: there is one already; a key is never written over: move it away") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(signer.private_bytes)
-        file.flush()
-        os.fsync(descriptor)
+    except OSError as error:
+        raise Failed(f"key {path}: cannot be written: {error.strerror}; free some space, or see who may") from error
     return public_fields(signer.public_key)
 
 
 def public_fields(key: SSlibKey) -> dict[str, str]:
     """What a ``TrustedKey`` takes from a public key."""
     return {"key_id": key.keyid, "key_type": key.keytype, "scheme": key.scheme, "public": key.keyval["public"]}
+
+
+def _write_or_remove(path: Path, descriptor: int, data: bytes) -> None:
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _canonical(envelope: bytes, where: str) -> dict[str, Any]:
