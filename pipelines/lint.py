@@ -31,6 +31,8 @@ class Task:
     siblings: dict[str, Any]
     inside: tuple[str, ...]
     """What encloses it, outermost first: `loop`, `condition`, `exit handler`."""
+    behind: tuple[str, ...] = ()
+    """Tasks that what encloses it waits for."""
 
     @property
     def cached(self) -> bool:
@@ -41,6 +43,11 @@ class Task:
     def step(self) -> str:
         """The step that it runs: the task's name without the number that KFP adds."""
         return re.sub(r"-\d+$", "", self.name).replace("-", "_")
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Tasks that it waits for: its own, or those of the branch that it begins."""
+        return tuple(self.spec.get("dependentTasks", ())) or self.behind
 
 
 def resources(recipe: RecipeBase, environment: Environment) -> list[str]:
@@ -86,10 +93,10 @@ def graph(text: str, environment: Environment) -> list[str]:
 
 def tasks(spec: Spec) -> Iterator[Task]:
     """Every task of a specification that runs a container or an importer, in nested graphs too."""
-    yield from _tasks(spec, spec["root"]["dag"]["tasks"], ())
+    yield from _tasks(spec, spec["root"]["dag"]["tasks"], (), ())
 
 
-def _tasks(spec: Spec, level: dict[str, Any], inside: tuple[str, ...]) -> Iterator[Task]:
+def _tasks(spec: Spec, level: dict[str, Any], inside: tuple[str, ...], behind: tuple[str, ...]) -> Iterator[Task]:
     handled = {name for task in level.values() if _is_exit(task) for name in task.get("dependentTasks", ())}
     for name, task in level.items():
         component = spec["components"][task["componentRef"]["name"]]
@@ -101,10 +108,11 @@ def _tasks(spec: Spec, level: dict[str, Any], inside: tuple[str, ...]) -> Iterat
         if name in handled:
             around = (*around, "exit handler")
         if "dag" in component:
-            yield from _tasks(spec, component["dag"]["tasks"], around)
+            waits = tuple(task.get("dependentTasks", ())) or behind
+            yield from _tasks(spec, component["dag"]["tasks"], around, waits)
         else:
             executor = spec["deploymentSpec"]["executors"][component["executorLabel"]]
-            yield Task(name, task, component, executor, level, around)
+            yield Task(name, task, component, executor, level, around, behind)
 
 
 def _is_exit(task: Spec) -> bool:

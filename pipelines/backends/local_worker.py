@@ -112,7 +112,7 @@ def step_runs(spec: dict[str, Any]) -> tuple[StepRun, ...]:
 
     def visit(name: str) -> None:
         if name in found and name not in order:
-            for before in found[name].spec.get("dependentTasks", ()):
+            for before in found[name].after:
                 visit(before)
             order.append(name)
 
@@ -122,7 +122,7 @@ def step_runs(spec: dict[str, Any]) -> tuple[StepRun, ...]:
         StepRun(
             name=name,
             title=found[name].spec.get("taskInfo", {}).get("name", name),
-            after=tuple(before for before in found[name].spec.get("dependentTasks", ()) if before in found),
+            after=tuple(before for before in found[name].after if before in found),
         )
         for name in order
     )
