@@ -8,9 +8,12 @@ from typing import Any
 import click
 
 from components.core.errors import ExitCode, SluiceError
+from pipelines.commands.keys import keys
 from pipelines.commands.look import compare, logs, report, runs, status, why
 from pipelines.commands.make import init, new
 from pipelines.commands.people import approve, refuse
+from pipelines.commands.proof import bundle_, verify
+from pipelines.commands.registry import registry
 from pipelines.commands.work import cancel, compile_, demo, lint, run
 
 EXIT_CODES = "Exit codes: 0 done, 2 invalid input, 3 held or refused, 4 failed, 5 conflict."
@@ -41,6 +44,10 @@ for command in (
     demo,
     approve,
     refuse,
+    keys,
+    registry,
+    verify,
+    bundle_,
 ):
     sluice.add_command(command)
 

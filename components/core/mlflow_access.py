@@ -32,7 +32,11 @@ def open_client(address: str) -> Any:
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         for talker in ("mlflow", "alembic"):
             logging.getLogger(talker).setLevel(logging.ERROR)
-    _check_file(address)
+    path = file_of(address)
+    if path is not None:
+        _check_file(path)
+        # MLflow keeps what it opened by address, also when the working directory is another by then.
+        address = f"{SQLITE}{path.absolute()}"
     return MlflowClient(tracking_uri=address, registry_uri=address)
 
 
@@ -66,10 +70,9 @@ def file_of(address: str) -> Path | None:
     return Path(address.removeprefix(SQLITE)) if address.startswith(SQLITE) else None
 
 
-def _check_file(address: str) -> None:
+def _check_file(path: Path) -> None:
     """MLflow opens a damaged file ten times, for 100 seconds, before it says so; SQLite says it at once."""
-    path = file_of(address)
-    if path is None or not path.exists():
+    if not path.exists():
         return
     import sqlite3
     from contextlib import closing
