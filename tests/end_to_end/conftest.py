@@ -32,6 +32,8 @@ base: {scratch: {vocabulary: 400, hidden: 32, layers: 1, heads: 2, kv_heads: 1, 
 tokenise: {max_tokens: 128}
 train:
   - finetune: {max_steps: 4, batch_size: 4}
+gate: {claims: [{suite: exam, floor: 0.0, see: 0.5}]}
+card: {licence: apache-2.0, intended_use: Tests., limitations: It has learned nothing., contact: nobody}
 """
 
 
