@@ -45,11 +45,12 @@ def step_page(report: Report, section: str = "") -> str:
         for example in report.examples
     )
     error = f"<p><strong>{escape(report.error.message)}</strong></p>" if report.error else ""
+    said = f"<p>{escape(report.said)}</p>" if report.said and not section else ""
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="Content-Security-Policy"'
         f' content="{_POLICY}"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(report.step)}</title><style>{_STYLE}</style>"
-        f"<h1>{escape(report.step)}</h1>{error}{section}<h2>Rows</h2>{_table(rows)}<h2>Figures</h2>{_table(figures)}"
+        f"<h1>{escape(report.step)}</h1>{error}{said}{section}<h2>Rows</h2>{_table(rows)}<h2>Figures</h2>{_table(figures)}"
         f"<p>{report.cost.wall_seconds:g} s, {report.cost.cpu_seconds:g} s of CPU,"
         f" {report.cost.peak_memory_bytes / 1e6:.0f} MB at most.</p>{examples}"
     )

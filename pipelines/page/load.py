@@ -21,11 +21,13 @@ def write_page(run_folder: Path, store: Store, followed: Sequence[Path] = ()) ->
     """
     # Imported here: following a run needs no templates until the run has ended.
     from pipelines.page.findings import read_findings
+    from pipelines.page.release import read_release
     from pipelines.page.render import render_run
 
     told = [_told(folder, store) for folder in (run_folder, *followed)]
     findings = read_findings(run_folder)
-    text = render_run(*told[0], followed=told[1:], findings=findings)
+    releases = {run.run: release for run, _ in told if (release := read_release(run, store))}
+    text = render_run(*told[0], followed=told[1:], findings=findings, releases=releases)
     page = run_folder / "report.html"
     replace_text(page, text.encode("utf-8", "backslashreplace").decode())
     return page

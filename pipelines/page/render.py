@@ -14,8 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from components.core.page import legible
 from components.core.report import Example, Report
 from components.core.run import Run, State, StepRun
 from pipelines.page import notation
@@ -24,6 +26,7 @@ from pipelines.page.findings import Finding, Findings
 from pipelines.page.flow import Reach, river
 from pipelines.page.formats import FORMATS
 from pipelines.page.graph import Drawing, draw
+from pipelines.page.release import Release, ShownRelease
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -33,10 +36,14 @@ SIGNS = {
     State.PENDING: "·",
     State.RUNNING: "▸",
     State.DONE: "✓",
+    State.HELD: "…",
+    State.REFUSED: "✕",
     State.FAILED: "✕",
     State.SKIPPED: "–",
     State.CANCELLED: "■",
 }
+TOLD_ABOVE = ("incumbent", "gate", "decide", "card", "transition")
+"""Steps that a release has sections of its own for: what serves is shown there beside the candidate."""
 MOST_ANSWERS = 8
 MOST_RIGHT = 3
 """Right answers of one suite: a reader learns more from the wrong ones."""
@@ -105,9 +112,16 @@ Told = tuple[Run, Mapping[str, Report]]
 
 
 def render_run(
-    run: Run, reports: Mapping[str, Report], followed: Sequence[Told] = (), findings: Sequence[Finding] = ()
+    run: Run,
+    reports: Mapping[str, Report],
+    followed: Sequence[Told] = (),
+    findings: Sequence[Finding] = (),
+    releases: Mapping[str, Release] = MappingProxyType({}),
 ) -> str:
-    """The page of a run and of the runs that it asked for, with the reports of each by the step's name."""
+    """The page of a run and of the runs that it asked for, with the reports of each by the step's name.
+
+    ``releases`` are what those of them that are releases left, by the run's name.
+    """
     runs = [_shown(index, *told) for index, told in enumerate([(run, reports), *followed])]
     steps = [step for shown in runs for step in shown.steps]
     script = (FOLDER / "script.js").read_text()
@@ -115,6 +129,7 @@ def render_run(
         runs=runs,
         steps=steps,
         findings=Findings(tuple(findings)),
+        releases=_releases(runs, releases),
         river=runs[0].river,
         curves=_curves(steps),
         scores=_scores(steps),
@@ -133,10 +148,13 @@ def _environment() -> Environment:
     # Imported here: the command line starts without it.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from components.evaluate.gate.drawing import prose
+
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: legible(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -144,6 +162,7 @@ def _environment() -> Environment:
     names += ["reason", "figure_name"]
     environment.filters.update({name: getattr(notation, name) for name in names})
     environment.filters["points"] = json.dumps
+    environment.filters["prose"] = prose
     environment.globals["sign"] = lambda step: SIGNS[step.state]
     return environment
 
@@ -179,7 +198,9 @@ def _scores(steps: Sequence[ShownStep]) -> list[Score]:
     with_interval = [
         step.report
         for step in steps
-        if step.report and any(figure.low is not None for figure in step.report.figures.values())
+        if step.report
+        and step.step.name not in TOLD_ABOVE
+        and any(figure.low is not None for figure in step.report.figures.values())
     ]
     return [score for report in with_interval for score in scores(report)]
 
@@ -200,7 +221,12 @@ class Answers:
 
 def _answers(steps: Sequence[ShownStep]) -> Answers:
     """The wrong ones, and of each suite a few right ones."""
-    told = [example for step in steps if step.report for example in step.report.examples]
+    told = [
+        example
+        for step in steps
+        if step.report and step.step.name not in TOLD_ABOVE
+        for example in step.report.examples
+    ]
     right: defaultdict[str, list[Example]] = defaultdict(list)
     for example in told:
         if example.good:
@@ -256,6 +282,10 @@ def _time_tile(runs: Sequence[ShownRun], steps: Sequence[ShownStep]) -> list[Til
     cpu = sum(shown.run.cost.cpu_seconds for shown in runs)
     note += f"; {notation.seconds(cpu)} of CPU" if cpu else ""
     return [Tile("time", notation.seconds(whole), note)] if whole else []
+
+
+def _releases(runs: Sequence[ShownRun], releases: Mapping[str, Release]) -> list[ShownRelease]:
+    return [ShownRelease(one.run, releases[one.run.run], _reports(one)) for one in runs if one.run.run in releases]
 
 
 def facts(run: Run) -> dict[str, Any]:

@@ -33,14 +33,15 @@ OPEN, MOST_CONTESTS = 6, 24
 """Lost questions, and won ones, that stand open, and that are shown at all."""
 
 
-def verdict_section(evidence: GateEvidence) -> str:
+def verdict_section(evidence: GateEvidence, paragraph: bool = True) -> str:
     """The evidence as a fragment of HTML: a heading of level 2 and what follows, without script, id or address.
 
     It brings its style along and takes the colours of the page around it where that names them. All texts are escaped;
-    numbers that are not finite are shown as not known.
+    numbers that are not finite are shown as not known. ``paragraph`` is False where the page has said it already.
     """
     return _environment().get_template("drawing.html").render(
         evidence=evidence,
+        paragraph=paragraph,
         title=TITLES[evidence.verdict],
         sign=SIGNS[evidence.verdict],
         counted=counted(evidence.claims),

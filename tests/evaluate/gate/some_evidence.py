@@ -150,11 +150,11 @@ def faulty() -> GateEvidence:
     )
 
 
-def much() -> GateEvidence:
-    """Thirty slices, fifty claims, hostile and long texts, and numbers that are none."""
+def much(none: float = float("nan")) -> GateEvidence:
+    """Thirty slices, fifty claims, hostile and long texts, and numbers that are none (JSON holds none of those)."""
     names = [f"{SLICES[number % 5]} {number}" for number in range(30)]
     claims = [difference("margin", 0.05, 0.01 * (number % 7 - 3), 0.03, names[number % 30]) for number in range(46)]
-    odd = {"estimate": float("nan"), "low": None, "high": float("inf"), "p_value": float("nan"), "power": float("nan")}
+    odd = {"estimate": none, "low": None, "high": none, "p_value": none, "power": none}
     small = {"code": "suite_too_small", "text": "Too small to see it.", "holds": False}
     long = "A long ticket about a printer. " * 400
     return evidence(
@@ -168,7 +168,7 @@ def much() -> GateEvidence:
             difference("gain", 0.01, 0.0, 0.0).model_copy(update={**small, **odd}),
         ),
         notes=(Reason(code="note", text=NASTY, claim=NASTY),),
-        tallies=(*_tallies(names), Tally(suite=NASTY, questions=0, candidate=float("nan"), incumbent=0.5)),
+        tallies=(*_tallies(names), Tally(suite=NASTY, questions=0, candidate=none, incumbent=0.5)),
         lost=(
             contest(0, won=False, prompt=long, candidate=long),
             contest(1, won=False, suite=NASTY, prompt=NASTY, reference=NASTY, candidate=NASTY, incumbent=NASTY),

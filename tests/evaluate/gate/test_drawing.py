@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -19,6 +18,7 @@ from components.core.settings import StepSettings
 from components.core.step import run_step
 from components.evaluate.gate.drawing import MOST_CONTESTS, MOST_TEXT, prose, verdict_section
 from components.evaluate.gate.forest import counted, groups
+from tests.browser import check_width, chromium, opened_page
 from tests.evaluate.gate import some_evidence as some
 
 EVERY = {"first": some.first, "better": some.better, "refused": some.refused, "faulty": some.faulty, "much": some.much}
@@ -214,20 +214,17 @@ def test_a_step_may_hand_over_its_own_section_of_its_page(store, tmp_path) -> No
     assert text.index("<h1>gate</h1>") < text.index("<p id=mine>drawn</p>") < text.index("<h2>Rows</h2>")
 
 
+def test_a_step_s_page_says_what_it_decided_once() -> None:
+    report = Report(step="decide", attempt="a", started="", said="held: <b>two</b> are asked")
+    assert "<p>held: &lt;b&gt;two&lt;/b&gt; are asked</p>" in step_page(report)
+    assert "are asked" not in step_page(report, "<p>drawn</p>")
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    if not path:
-        pytest.skip("no Chromium on this machine: install the package `chromium` to look at the page in it")
-    from playwright.sync_api import sync_playwright
-
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=quiet)
-        yield chromium
-        chromium.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
@@ -235,25 +232,12 @@ def browser() -> Iterator[Any]:
 def test_in_a_console_it_opens_without_complaint_request_and_scrolling_sideways(
     browser, tmp_path, name, width, scheme
 ) -> None:
-    told: list[str] = []
-    asked: list[str] = []
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page = context.new_page()
-    page.on("console", lambda message: told.append(message.text))
-    page.on("pageerror", lambda error: told.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
     file = tmp_path / "page.html"
     file.write_text(step_page(Report(step="gate", attempt="a", started=""), verdict_section(EVERY[name]())))
-    page.goto(file.as_uri())
-    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    outside = "(one) => one.getBoundingClientRect().right > innerWidth + 1"
-    assert page.evaluate(f"[...document.querySelectorAll('body *')].filter({outside}).length") == 0
-    smallest = "Math.min(...[...document.querySelectorAll('.ev-plot')].map((one) => one.getBoundingClientRect().width))"
-    assert not EVERY[name]().claims or page.evaluate(smallest) > 200
-    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (sum(int(part) for part in re.findall(r"\d+", colour)) < 150) is (scheme == "dark")
-    assert page.title() == "gate"
-    context.close()
-    assert told == []
-    assert asked == [file.as_uri()]
+    with opened_page(browser, file, width, scheme) as page:
+        check_width(page, width)
+        plots = "[...document.querySelectorAll('.ev-plot')].map((one) => one.getBoundingClientRect().width)"
+        assert all(drawn > 200 for drawn in page.evaluate(plots))
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(int(part) for part in re.findall(r"\d+", colour)) < 150) is (scheme == "dark")
+        assert page.title() == "gate"

@@ -1,0 +1,164 @@
+"""What a release found out, decided and changed, as a person reads it at the top of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from components.core.attempt import file_name
+from components.core.decision import Decision, Reason, Verdict, decision_in
+from components.core.errors import InvalidInput, SluiceError
+from components.core.evidence import GateEvidence, read_evidence
+from components.core.manifest import Manifest, Reference
+from components.core.report import Report
+from components.core.run import Run, State
+from components.core.store import Store
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+CARD = "README.md"
+OUTPUTS = {"gate": "evidence", "decide": "decision", "card": "card"}
+"""The output of each step that is shown."""
+TITLES = {
+    "promoted": "Promoted",
+    "serves": "Serves already",
+    "passed": "Passed, and not promoted",
+    "held": "Held",
+    "refused": "Refused",
+}
+SIGNS = {"promoted": "✓", "serves": "=", "passed": "!", "held": "…", "refused": "✕"}
+BY_VERDICT = {Verdict.PASS: "passed", Verdict.SERVES: "serves", Verdict.HOLD: "held", Verdict.REFUSE: "refused"}
+
+
+@dataclass
+class Release:
+    """What a run of the release left, as far as the store still has it, and what of it cannot be read and why."""
+
+    evidence: GateEvidence | None = None
+    decision: Decision | None = None
+    card: str = ""
+    missing: list[str] = field(default_factory=list)
+
+
+def read_release(run: Run, store: Store) -> Release | None:
+    """What a run's gate, decision and card say; None for a run that came to none of them.
+
+    What is gone from the store, or was changed there, is told of and left out: there is a page nevertheless.
+    """
+    outputs = {
+        role: step.outputs[role]
+        for step in run.steps
+        if (role := OUTPUTS.get(step.name)) is not None and role in step.outputs
+    }
+    if not outputs:
+        return None
+    release = Release()
+    for role, output in outputs.items():
+        try:
+            _read(release, role, output, store)
+        except SluiceError as error:
+            release.missing.append(f"{role}: {error}")
+        except (ValueError, KeyError, TypeError) as error:
+            release.missing.append(f"{role}: {output.key} holds something else ({error!r})")
+    return release
+
+
+def _read(release: Release, role: str, output: Reference, store: Store) -> None:
+    if role == "decision":
+        release.decision = decision_in(store, output)
+        return
+    manifest = Manifest.read(store.read_verified(output.key, output.digest), output.key)
+    if role == "evidence":
+        release.evidence = read_evidence(store, manifest)
+        return
+    shard = next((shard for shard in manifest.shards if file_name(shard) == CARD), None)
+    if shard is None:
+        raise InvalidInput(f"{output.key}: holds no {CARD}; pass the output of the step card")
+    release.card = store.read_verified(shard.uri, shard.sha256).decode(errors="backslashreplace")
+
+
+@dataclass(frozen=True)
+class ShownRelease:
+    """A release on the page."""
+
+    run: Run
+    release: Release
+    reports: Mapping[str, Report]
+
+    @property
+    def look(self) -> str:
+        """How it stands: a key of ``TITLES``; empty while it works, and where it failed, which is told elsewhere."""
+        if self.run.state in (State.HELD, State.REFUSED):
+            return str(self.run.state)
+        if self.run.state is not State.DONE:
+            return ""
+        if any(step.name == "transition" and step.state is State.DONE for step in self.run.steps):
+            return "promoted"
+        said = self.release.decision or self.release.evidence
+        return BY_VERDICT[said.verdict] if said else ""
+
+    @property
+    def title(self) -> str:
+        """The same for a person."""
+        return TITLES[self.look]
+
+    @property
+    def sign(self) -> str:
+        """The same as a sign."""
+        return SIGNS[self.look]
+
+    @property
+    def said(self) -> str:
+        """What came of it and what to do, a paragraph."""
+        decided, evidence = self.reports.get("decide"), self.release.evidence
+        return self.run.outcome or (decided.said if decided else "") or (evidence.paragraph if evidence else "")
+
+    @property
+    def text(self) -> Markup:
+        """The same below the title, which it need not repeat."""
+        # Imported here, as below: most pages are of runs without a gate.
+        from components.evaluate.gate.drawing import prose
+
+        begun, colon, rest = self.said.partition(": ")
+        return prose(f"{rest[:1].upper()}{rest[1:]}" if colon and begun == self.title else self.said)
+
+    @property
+    def gate(self) -> Markup | None:
+        """The gate's evidence, drawn."""
+        from markupsafe import Markup
+
+        from components.evaluate.gate.drawing import verdict_section
+
+        evidence = self.release.evidence
+        if evidence is None:
+            return None
+        return Markup(verdict_section(evidence, paragraph=not (self.look and self.said == evidence.paragraph)))
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """Why it was decided so, without what the gate says already."""
+        known = self.release.evidence.reasons if self.release.evidence else ()
+        return [
+            reason for reason in (self.release.decision.reasons if self.release.decision else ()) if reason not in known
+        ]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """What the decision names, by digest; empty where it names nothing."""
+        decision = self.release.decision
+        if decision is None:
+            return {}
+        return {
+            "model": decision.subject.digest if decision.subject else "",
+            "served before": decision.incumbent,
+            "policy": decision.policy,
+            "case": decision.case,
+            "key": decision.key_id,
+        }
+
+    @property
+    def changed(self) -> Report | None:
+        """What the transition did to the endpoint."""
+        return self.reports.get("transition")
