@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from components.core.attempt import file_name
@@ -115,18 +116,10 @@ class ShownRelease:
         decided, evidence = self.reports.get("decide"), self.release.evidence
         return self.run.outcome or (decided.said if decided else "") or (evidence.paragraph if evidence else "")
 
-    @property
-    def text(self) -> Markup:
-        """The same below the title, which it need not repeat."""
-        # Imported here, as below: most pages are of runs without a gate.
-        from components.evaluate.gate.drawing import prose
-
-        begun, colon, rest = self.said.partition(": ")
-        return prose(f"{rest[:1].upper()}{rest[1:]}" if colon and begun == self.title else self.said)
-
-    @property
+    @cached_property
     def gate(self) -> Markup | None:
         """The gate's evidence, drawn."""
+        # Imported here: most pages are of runs without a gate.
         from markupsafe import Markup
 
         from components.evaluate.gate.drawing import verdict_section

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from components.core.evidence import ClaimResult
 
 METHODS = {
-    "tango": "Tango's paired score interval",
-    "wilson": "Wilson's score interval",
-    "bca": "bootstrap over groups (BCa)",
+    "tango": "Tango",
+    "clopper_pearson": "Clopper and Pearson",
+    "bca": "BCa bootstrap",
     "cluster_t": "cluster-robust t",
 }
 STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
@@ -117,7 +117,7 @@ class Row:
     def details(self) -> list[str]:
         """How it was found out: method, questions, p-value, and what was foretold."""
         claim = self.claim
-        found = [METHODS.get(claim.method, claim.method)] if claim.method else []
+        found = [_method(claim.method)] if claim.method else []
         if claim.questions:
             grouped = f" in {claim.groups:,} groups" if claim.groups and claim.groups != claim.questions else ""
             found.append(f"{claim.questions:,} question{'s' if claim.questions != 1 else ''}{grouped}")
@@ -201,6 +201,12 @@ def _one_holds(claims: Iterable[ClaimResult]) -> bool | None:
     """Whether one of the alternatives holds; None where none applies."""
     applying = [one.holds for one in claims if one.applies]
     return any(applying) if applying else None
+
+
+def _method(name: str) -> str:
+    """A method by the name that evidence has for it; one that is made of several joins theirs with ``+``."""
+    names = [METHODS.get(part, part) for part in name.split("+")]
+    return f"interval by {names[0]}" if len(names) == 1 else f"interval: the most careful of {', '.join(names)}"
 
 
 def _signed(claim: ClaimResult) -> bool:

@@ -28,8 +28,8 @@ def floor(value: float, estimate: float, half: float, suite: str = "held_out", *
         "kind": "floor", "code": f"floor_{'holds' if holds else 'not_shown'}", "claim": f"{suite}: floor {value:g}",
         "text": f"The score is {100 * estimate:.1f} %, and {100 * value:g} % is asked.", "holds": holds,
         "estimate": estimate, "low": estimate - half, "high": min(1.0, estimate + half), "threshold": value,
-        "suite": suite, "questions": 700, "groups": 700, "method": "wilson", "p_value": 0.003 if holds else 0.21,
-        "alpha": 0.05, "power": 0.91, "visible": 0.031,
+        "suite": suite, "questions": 700, "groups": 700, "method": "clopper_pearson",
+        "p_value": 0.003 if holds else 0.21, "alpha": 0.05, "power": 0.91, "visible": 0.031,
     }  # fmt: skip
     return ClaimResult(**{**told, **more})
 
@@ -44,8 +44,8 @@ def difference(kind: str, value: float, estimate: float, half: float, slice_: st
         "text": f"The candidate is {100 * abs(estimate):.1f} points {side} than what serves.",
         "claim": f"held_out{f' / {slice_}' if slice_ else ''}: {kind} {value:g}", "low": estimate - half,
         "high": estimate + half, "threshold": threshold, "suite": "held_out", "slice": slice_, "questions": 700,
-        "groups": 140, "method": "bca", "p_value": 0.0000312 if holds else 0.34, "alpha": 0.05, "power": 0.84,
-        "visible": 0.018,
+        "groups": 140, "method": "cluster_t+bca+tango", "p_value": 0.0000312 if holds else 0.34, "alpha": 0.05,
+        "power": 0.84, "visible": 0.018,
     }  # fmt: skip
     return ClaimResult(**{**told, **more})
 

@@ -91,9 +91,15 @@ def test_a_claim_tells_estimate_interval_threshold_and_whether_it_holds() -> Non
     assert held.label == "Estimate +2.2, interval +1.3 to +3.1; needs more than −2: holds"
     assert held.places["threshold"] < held.places["zero"] < held.places["low"] < held.places["estimate"]
     assert held.details == [
-        "bootstrap over groups (BCa)", "700 questions in 140 groups", "p below 0.0001 (at most 0.05)",
+        "interval: the most careful of cluster-robust t, BCa bootstrap, Tango", "700 questions in 140 groups",
+        "p below 0.0001 (at most 0.05)",
         "foretold: 84 % chance to show it, able to see 1.8 points",
     ]  # fmt: skip
+
+
+def test_a_method_that_the_page_has_no_words_for_is_named_as_it_is() -> None:
+    claim = some.floor(0.8, 0.9, 0.02).model_copy(update={"method": "new_one"})
+    assert groups([claim])[0].panels[0].rows[0].details[0] == "interval by new_one"
 
 
 def test_a_floor_is_drawn_on_a_scale_of_scores_that_ends_at_one() -> None:

@@ -219,6 +219,4 @@ def test_a_release_that_failed_says_why_as_every_run_does(store) -> None:
 def test_an_older_run_without_a_sentence_says_the_gate_s(store) -> None:
     run, reports = a_release.release(store, some.refused())
     silent = {name: report.model_copy(update={"said": ""}) for name, report in reports.items()}
-    one = shown(store, run.model_copy(update={"outcome": ""}), silent)
-    assert one.said == some.refused().paragraph
-    assert str(one.text).startswith("The candidate is 61.3 points worse")
+    assert shown(store, run.model_copy(update={"outcome": ""}), silent).said == some.refused().paragraph
