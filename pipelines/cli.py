@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from components.core.errors import ExitCode, SluiceError
+from pipelines.commands.endpoint import audit, break_glass, endpoints, freeze, thaw
 from pipelines.commands.keys import keys
 from pipelines.commands.look import compare, logs, report, runs, status, why
 from pipelines.commands.make import init, new
@@ -45,6 +46,11 @@ for command in (
     approve,
     refuse,
     keys,
+    freeze,
+    thaw,
+    break_glass,
+    endpoints,
+    audit,
     registry,
     verify,
     bundle_,

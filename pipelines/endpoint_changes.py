@@ -1,0 +1,237 @@
+"""What people do to an endpoint by hand: freeze it, thaw it, break the glass. Each is a decision signed by their key.
+
+Nothing here writes what should serve: ``components.release.transition.change`` does, after it verified the decision.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from components.core.decision import (
+    FOLDER,
+    Decision,
+    DecisionKind,
+    Permits,
+    Reason,
+    Verdict,
+)
+from components.core.endpoint import Endpoints, EndpointState, after, open_endpoints
+from components.core.errors import InvalidInput, Refused, did_you_mean
+from components.core.manifest import Manifest, Reference
+from components.core.signing import read_decision, sign, verify
+from components.core.store import Store
+from components.core.trust import TrustRoots, read_trust
+from components.release.registries.projection import project_aliases
+from components.release.transition.change import carry_out
+from pipelines.environment import Environment
+from pipelines.keys import key_address
+from pipelines.models import find_model
+
+VALID = timedelta(hours=1)
+"""How long such a decision may be acted on: it is acted on at once."""
+SKIPPED = "skipped"
+"""The code of a reason that says what a broken glass passed by."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was decided, what should serve now, and what the registry does not show yet (empty where it does)."""
+
+    decision: Decision
+    state: EndpointState
+    behind: str = ""
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """What was passed by, a sentence each."""
+        return tuple(reason.text for reason in self.decision.reasons if reason.code == SKIPPED)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person who acts on an endpoint of an environment, and why, at a moment."""
+
+    environment: Environment
+    name: str
+    reason: str
+    now: datetime
+
+    @property
+    def store(self) -> Store:
+        """Where decisions are kept."""
+        return Store(self.environment.store)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the endpoint states lie."""
+        return endpoints_of(self.environment)
+
+    @property
+    def trust(self) -> TrustRoots:
+        """Whose key may sign what."""
+        return read_trust(self.environment.trust)
+
+
+def endpoints_of(environment: Environment) -> Endpoints:
+    """Where an environment keeps what should serve. Raises InvalidInput where it says nothing about that."""
+    if not environment.endpoints:
+        raise InvalidInput(
+            f"environment {environment.name}: says nowhere where endpoint states lie; add `endpoints: sqlite:///PATH`"
+        )
+    return open_endpoints(environment.endpoints)
+
+
+def freeze(
+    environment: Environment,
+    endpoint: str,
+    *,
+    name: str,
+    reason: str,
+    unused: bool = False,
+    now: datetime | None = None,
+) -> Change:
+    """Stops all transitions of an endpoint until it is thawed. What serves goes on serving.
+
+    ``unused`` says that nobody has used the endpoint yet, and that it is meant all the same. Raises InvalidInput for an
+    unknown endpoint or name and an empty reason, Refused when it is frozen or the key may not, Conflict when somebody
+    else was faster.
+    """
+    actor = _actor(environment, name, reason, now)
+    _check_known(actor.endpoints, endpoint, unused)
+    return _carry_out(actor, endpoint, kind=DecisionKind.FREEZE, permits=Permits.FREEZE)
+
+
+def thaw(environment: Environment, endpoint: str, *, name: str, reason: str, now: datetime | None = None) -> Change:
+    """Lets transitions of a frozen endpoint happen again. Raises as ``freeze`` does, Refused when it is not frozen."""
+    actor = _actor(environment, name, reason, now)
+    _check_known(actor.endpoints, endpoint, unused=False)
+    return _carry_out(actor, endpoint, kind=DecisionKind.THAW, permits=Permits.THAW)
+
+
+def break_glass(
+    environment: Environment,
+    endpoint: str,
+    model: str,
+    *,
+    name: str,
+    reason: str,
+    unused: bool = False,
+    now: datetime | None = None,
+) -> Change:
+    """Lets a model serve that no gate has passed, past a freeze too; the decision says what was skipped.
+
+    ``model`` is the key of its manifest, or the beginning of its digest or content digest. All its bytes are checked
+    first. Raises as ``freeze`` does, InvalidInput for a model that is not there whole, Refused for the one that serves.
+    """
+    actor = _actor(environment, name, reason, now)
+    _check_known(actor.endpoints, endpoint, unused)
+    actor.trust.active_key(name)
+    found = find_model(actor.store, model)
+    state = actor.endpoints.read(endpoint)
+    if state.champion and state.champion.digest == found.digest:
+        raise Refused(f"endpoint {endpoint}: {found.content_digest[:12]}… serves already; there is nothing to break")
+    skipped = tuple(Reason(code=SKIPPED, text=text) for text in _skipped(actor, state, found))
+    return _carry_out(
+        actor,
+        endpoint,
+        kind=DecisionKind.BREAK_GLASS,
+        permits=Permits.CHAMPION,
+        subject=found.named,
+        reasons=skipped,
+    )
+
+
+def _actor(environment: Environment, name: str, reason: str, now: datetime | None) -> Actor:
+    if not reason.strip():
+        raise InvalidInput("--reason: is empty; say why, it stands in the audit")
+    return Actor(environment, name, reason.strip(), now or datetime.now(UTC))
+
+
+def _check_known(endpoints: Endpoints, endpoint: str, unused: bool) -> None:
+    """A typing error must not freeze an endpoint that nobody has, while the one that was meant goes on."""
+    names = endpoints.names()
+    if endpoint in names:
+        return
+    if not unused:
+        raise InvalidInput(
+            f"endpoint {endpoint}: nobody has used it yet{did_you_mean(endpoint, names)}; if it is meant before its"
+            " first use, say --unused"
+        )
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", endpoint):
+        raise InvalidInput(f"endpoint {endpoint!r}: cannot be a name; use small letters, digits and hyphens")
+
+
+def _carry_out(
+    actor: Actor,
+    endpoint: str,
+    *,
+    kind: DecisionKind,
+    permits: Permits,
+    subject: Reference | None = None,
+    reasons: tuple[Reason, ...] = (),
+) -> Change:
+    """Signs the decision, has it verified and carried out, and lets the registry follow."""
+    store, endpoints, trust = actor.store, actor.endpoints, actor.trust
+    key = trust.key_for(trust.active_key(actor.name).key_id, kind, actor.environment.name, actor.now)
+    state = endpoints.read(endpoint)
+    decision = Decision(
+        kind=kind,
+        endpoint=endpoint,
+        environment=actor.environment.name,
+        subject=subject,
+        incumbent=state.champion.digest if state.champion else "",
+        verdict=Verdict.PASS,
+        permits=permits,
+        reasons=(Reason(code=kind.value, text=actor.reason), *reasons),
+        issued=actor.now.isoformat(),
+        expires=(actor.now + VALID).isoformat(),
+        signer=actor.name,
+        key_id=key.key_id,
+    )
+    after(state, decision, decision.issued)  # says no before anything is signed
+    envelope = sign(decision, key_address(actor.environment, actor.name), trust)
+    place: dict[str, Any] = {"endpoint": endpoint, "environment": actor.environment.name}
+    new = carry_out(store, envelope, endpoints=endpoints, trust=trust, now=actor.now, **place)
+    behind = project_aliases(actor.environment.registry, new, store) if subject else ""
+    return Change(decision, new, behind)
+
+
+def _skipped(actor: Actor, state: EndpointState, model: Manifest) -> Iterator[str]:
+    """What a release would have asked for, and what was said about this model before."""
+    if state.champion:
+        yield f"the gate: nobody compared it with what serves ({state.champion.content_digest[:12]}…)"
+    else:
+        yield "the gate: nobody held it against a floor"
+    yield "the word of the people whom the policy may ask"
+    yield "the model card"
+    if state.frozen:
+        yield f"the freeze: {_why_frozen(actor, state)}"
+    for decision in _decisions_about(actor, state.endpoint, model):
+        said = decision.reasons[0].text if decision.reasons else "without a reason"
+        yield f"what {decision.signer} said of it on {decision.issued[:16]}: {decision.verdict}: {said}"
+
+
+def _why_frozen(actor: Actor, state: EndpointState) -> str:
+    try:
+        decision = read_decision(actor.store, state.frozen, actor.trust)
+    except (Refused, InvalidInput):
+        return f"decision {state.frozen[:12]}, which does not verify any more"
+    return f"{decision.signer} on {decision.issued[:16]}: {decision.reasons[0].text}"
+
+
+def _decisions_about(actor: Actor, endpoint: str, model: Manifest) -> list[Decision]:
+    """Decisions on this model for this endpoint that said no, the first one first."""
+    found = []
+    for key in actor.store.list(FOLDER):
+        try:
+            decision = verify(actor.store.read(key), actor.trust, key)
+        except (Refused, InvalidInput):
+            continue  # what does not verify says nothing; `sluice audit --all` lists it
+        about = (decision.endpoint, decision.subject.digest if decision.subject else "")
+        if about == (endpoint, model.digest) and decision.verdict is not Verdict.PASS:
+            found.append(decision)
+    return sorted(found, key=lambda decision: decision.issued_at)
