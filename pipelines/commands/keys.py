@@ -23,7 +23,7 @@ only_in = click.option(
 )
 
 
-@click.group()
+@click.group(epilog="Example:  sluice keys list")
 def keys() -> None:
     """Whose key may sign what: the keys of people and services, and the trust roots that name them."""
 
