@@ -75,7 +75,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(clipped=_clipped, prose=prose, share=_share)
+    environment.filters.update(clipped=_clipped, prose=prose, sentence=_sentence, share=_share)
     return environment
 
 
@@ -143,6 +143,11 @@ def _bouts(tallies: Sequence[Tally]) -> list[Bout]:
 def _from_the_worst(tally: Tally) -> tuple[bool, float, float, str]:
     net = (tally.won - tally.lost) / max(1, tally.questions)
     return bool(tally.slice), net, finite(tally.candidate) or 0.0, tally.slice
+
+
+def _sentence(text: str) -> Markup:
+    """Prose that begins with a capital; a reason may be part of a sentence elsewhere."""
+    return prose(text[:1].upper() + text[1:])
 
 
 def _share(value: float | None) -> str:

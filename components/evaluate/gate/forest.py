@@ -79,6 +79,11 @@ class Row:
         return {"holds": "holds", "fails": "does not hold", "idle": "does not apply"}[self.look]
 
     @property
+    def text(self) -> str:
+        """What the gate says of it, without its name, which stands above."""
+        return self.claim.text.removeprefix(f"{self.claim.claim}: ")
+
+    @property
     def places(self) -> dict[str, float | None]:
         """Where its numbers lie on the scale, in hundredths."""
         claim = self.claim

@@ -26,7 +26,7 @@ def floor(value: float, estimate: float, half: float, suite: str = "held_out", *
     holds = estimate - half > value
     told = {
         "kind": "floor", "code": f"floor_{'holds' if holds else 'not_shown'}", "claim": f"{suite}: floor {value:g}",
-        "text": f"The score is {100 * estimate:.1f} %, and {100 * value:g} % is asked.", "holds": holds,
+        "text": f"{suite}: floor {value:g}: the score is {100 * estimate:.1f} %", "holds": holds,
         "estimate": estimate, "low": estimate - half, "high": min(1.0, estimate + half), "threshold": value,
         "suite": suite, "questions": 700, "groups": 700, "method": "clopper_pearson",
         "p_value": 0.003 if holds else 0.21, "alpha": 0.05, "power": 0.91, "visible": 0.031,
@@ -41,7 +41,7 @@ def difference(kind: str, value: float, estimate: float, half: float, slice_: st
     side = "better" if estimate > 0 else "worse"
     told = {
         "kind": kind, "code": f"{kind}_{'holds' if holds else 'not_shown'}", "holds": holds, "estimate": estimate,
-        "text": f"The candidate is {100 * abs(estimate):.1f} points {side} than what serves.",
+        "text": f"the candidate is {100 * abs(estimate):.1f} points {side} than what serves.",
         "claim": f"held_out{f' / {slice_}' if slice_ else ''}: {kind} {value:g}", "low": estimate - half,
         "high": estimate + half, "threshold": threshold, "suite": "held_out", "slice": slice_, "questions": 700,
         "groups": 140, "method": "cluster_t+bca+tango", "p_value": 0.0000312 if holds else 0.34, "alpha": 0.05,

@@ -97,6 +97,12 @@ def test_a_claim_tells_estimate_interval_threshold_and_whether_it_holds() -> Non
     ]  # fmt: skip
 
 
+def test_a_claim_s_name_is_said_once_and_its_sentence_begins_with_a_capital() -> None:
+    text = Tags(verdict_section(some.better())).text
+    assert text.count("held_out: floor 0.8") == 1
+    assert "The score is 94.6 %" in text
+
+
 def test_a_method_that_the_page_has_no_words_for_is_named_as_it_is() -> None:
     claim = some.floor(0.8, 0.9, 0.02).model_copy(update={"method": "new_one"})
     assert groups([claim])[0].panels[0].rows[0].details[0] == "interval by new_one"
