@@ -5,6 +5,8 @@ A request is started once, as a run of its own; a further attempt is made only a
 
 from __future__ import annotations
 
+import threading
+
 from components.core.decision import DecisionKind
 from components.core.errors import Refused
 from components.core.run_request import FOLDER, RunRequest
@@ -20,6 +22,8 @@ from pipelines.runs import RunFolder
 PEOPLE = "people"
 MAY_ASK = {"release": ("lifecycle", PEOPLE)}
 """Who may ask for which graph: another graph, or people by a signed word about the case."""
+_COMPILING = threading.Lock()
+"""KFP keeps the graph that it compiles in a variable of its module."""
 
 
 def read_request(store: Store, name: str) -> RunRequest:
@@ -71,7 +75,9 @@ def _check_word(request: RunRequest, environment: LocalEnvironment) -> None:
 def _check_graph(request: RunRequest, recipe: RecipeBase, environment: LocalEnvironment) -> None:
     from pipelines.compile import compile_graphs
 
-    if compile_graphs(recipe, environment)[request.graph].digest != request.spec:
+    with _COMPILING:
+        compiled = compile_graphs(recipe, environment)
+    if compiled[request.graph].digest != request.spec:
         raise Refused(
             f"request {request.name[:12]}: pins another graph than this recipe and this code compile to;"
             " run the recipe again, what is done is reused"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from components.core.canonical import sha256
 from components.core.errors import Conflict, InvalidInput, Refused
 from components.core.run import Run, State, StepRun
 from components.core.run_request import RequestedInput, RunRequest
@@ -18,6 +19,7 @@ from components.core.store import Store
 from pipelines import dispatcher
 from pipelines.backends import local_run
 from pipelines.backends.local_run import Ask
+from pipelines.compile import Compiled
 from pipelines.environment import LocalEnvironment
 from pipelines.recipe import load_recipe
 from pipelines.runs import Launch, RunFolder, Runs
@@ -142,12 +144,16 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         spawned.append(folder.run)
 
     monkeypatch.setattr(local_run, "_spawn", spawn)
+    monkeypatch.setattr("pipelines.compile.compile_graphs", lambda *_: {"release": Compiled("release", "local", SPEC)})
     return load_recipe(tmp_path / "recipe.yaml"), environment, spawned
+
+
+SPEC = "the text of a compiled graph"
 
 
 def request(known, **changes: object) -> RunRequest:
     given = (RequestedInput(role="model", content_digest="m", reference="r"),)
-    facts = {"graph": "release", "spec": "s", "recipe": known.digest, "environment": "local", "asker": "lifecycle"}
+    facts = {"graph": "release", "spec": sha256(SPEC), "recipe": known.digest, "environment": "local", "asker": "lifecycle"}
     return RunRequest(**{**facts, "inputs": given, **changes})
 
 
@@ -202,12 +208,14 @@ def test_a_request_that_was_changed_is_refused(asked) -> None:
         ({"graph": "transition"}, "lifecycle may not ask for transition"),
         ({"recipe": "other"}, "asks for another recipe or environment"),
         ({"environment": "production"}, "asks for another recipe or environment"),
+        ({"spec": "f" * 64}, "pins another graph than this recipe and this code compile to"),
+        ({"asker": "people", "case": "c", "decision": "d"}, "there is no approvals/c/d.json"),
     ],
 )
 def test_who_may_not_ask_is_refused(asked, changes: dict[str, str], sentence: str) -> None:
     recipe, environment, spawned = asked
     wanted = request(recipe, **changes)
     wanted.put(Store(environment.store))
-    with pytest.raises(Refused, match=sentence):
+    with pytest.raises((Refused, InvalidInput), match=sentence):
         dispatcher.dispatch(wanted.name, recipe, environment)
     assert spawned == []

@@ -60,7 +60,7 @@ def test_as_much_is_planted_as_is_said(written: Written) -> None:
     assert found == PLANTS
     assert written.planted.rows == 1600 + sum(count for kinds in PLANTS.values() for count in kinds.values())
     assert written.planted.rows == len(written.tickets) + PLANTS["ingest"]["broken_json"]
-    assert written.planted.questions == len(written.exam) == 200
+    assert written.planted.questions == len(written.exam) == 400
 
 
 @pytest.mark.parametrize("seed", [0, 7])
