@@ -72,7 +72,7 @@ def _training_procedure(facts: Facts) -> str:
     rows = [
         ("Base", f"{about.base} {about.revision}".strip()),
         *((f"Licence of {source.uri}", source.licence or "not stated") for source in facts.lineage.base_sources),
-        ("Base, content digest", about.base_digest),
+        ("Trained from, content digest", about.base_digest),
         ("Form", "LoRA adapter" if about.adapter else "full weights"),
         *((f"Stage of training: {one.producer.step}", f"settings {one.producer.settings}") for one in _stages(facts)),
         ("Training rows, content digest", about.data_digest),

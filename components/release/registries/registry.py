@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -78,7 +79,7 @@ def open_registry(address: str) -> Registry | None:
     """
     if not address:
         return None
-    if address.startswith(("sqlite:///", "http://", "https://")):
+    if _is_mlflow(address):
         from components.release.registries.mlflow_registry import MlflowRegistry
 
         return MlflowRegistry(address)
@@ -86,6 +87,16 @@ def open_registry(address: str) -> Registry | None:
         f"registry {address!r}: there is no registry for this address; write sqlite:///PATH, or the address of an"
         " MLflow server (https://…)"
     )
+
+
+def _is_mlflow(address: str) -> bool:
+    if address.startswith("sqlite:///"):
+        return address != "sqlite:///"
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def find_version(versions: Sequence[Version], wanted: str) -> Version:

@@ -98,8 +98,11 @@ def test_no_address_is_no_registry() -> None:
     assert open_registry("") is None
 
 
-@pytest.mark.parametrize("address", ["mlflow.db", "sqlite://x", "ftp://host", "databricks"])
-def test_an_address_of_another_kind_is_refused(address) -> None:
+@pytest.mark.parametrize(
+    "address",
+    ["mlflow.db", "sqlite://x", "sqlite:///", "ftp://host", "databricks", "http://", "http://[bad", "http://h:99999"],
+)
+def test_an_address_of_another_kind_or_none_at_all_is_refused(address) -> None:
     with pytest.raises(InvalidInput, match="write sqlite:///PATH, or the address of an MLflow server"):
         open_registry(address)
 
