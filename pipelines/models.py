@@ -20,7 +20,7 @@ def find_model(store: Store, name: str) -> Manifest:
     Of several with the same content it is the first that is whole. Raises InvalidInput when there is none, when
     several different ones begin so, and when bytes are gone or were changed.
     """
-    found = [Manifest.read(store.read(name), name)] if store_has(store, name) else list(_beginning(store, name))
+    found = [Manifest.read(store.read(name), name)] if _is_key(store, name) else list(_beginning(store, name))
     models = [manifest for manifest in found if manifest.kind is Kind.MODEL]
     contents = sorted({model.content_digest for model in models})
     if len(contents) > 1:
@@ -34,16 +34,16 @@ def find_model(store: Store, name: str) -> Manifest:
     return _first_whole(store, models)
 
 
-def store_has(store: Store, name: str) -> bool:
-    """Whether a name is the key of a manifest that is there."""
-    return name.endswith(MANIFEST) and store.exists(name)
-
-
 def check_whole(store: Store, model: Manifest) -> None:
     """Hashes every file of a model as a stream. Raises InvalidInput for the first that is gone or was changed."""
     for shard in model.shards:
         with store.open(shard.uri) as file:
             store.verify(shard.uri, stream_digest(file), shard.sha256)
+
+
+def _is_key(store: Store, name: str) -> bool:
+    """Whether a name is the key of a manifest that is there."""
+    return name.endswith(MANIFEST) and store.exists(name)
 
 
 def _beginning(store: Store, digits: str) -> Iterator[Manifest]:
