@@ -85,7 +85,7 @@ def _claim_lines(run: Run, store: Store) -> Iterator[str]:
     manifest = Manifest.read(store.read_verified(output.key, output.digest), output.key)
     for claim in read_evidence(store, manifest).claims:
         sign = ("✓" if claim.holds else "✗") if claim.applies else "–"
-        yield f"{sign} {claim.claim:<40} {claim.text}"
+        yield f"{sign} {claim.text}"
 
 
 def _figures(run: Run, store: Store) -> dict[str, Figure]:

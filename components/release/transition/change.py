@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from components.core.decision import Decision, DecisionKind, Evidence, Permits, Verdict, keep_decision
+from components.core.decision import Decision, DecisionKind, Evidence, Verdict, keep_decision
 from components.core.endpoint import Endpoints, EndpointState, after
 from components.core.errors import Conflict, InvalidInput, Refused
 from components.core.evidence import GateEvidence, read_evidence
@@ -17,13 +17,6 @@ from components.core.store import Store
 from components.core.trust import TrustRoots
 from components.release.people import counts
 from components.release.policy import decide_section
-
-MAY = {
-    Permits.CHAMPION: (DecisionKind.RELEASE, DecisionKind.ROLLBACK, DecisionKind.BREAK_GLASS),
-    Permits.FREEZE: (DecisionKind.FREEZE,),
-    Permits.THAW: (DecisionKind.THAW,),
-}
-"""Which kind of decision may permit which transition."""
 
 
 def carry_out(
@@ -49,16 +42,13 @@ def carry_out(
         raise Refused(
             f"{where}: is for {decision.endpoint} in {decision.environment}, not for {endpoint} in {environment}"
         )
-    if decision.permits is Permits.NOTHING or decision.kind not in MAY[decision.permits]:
-        raise Refused(f"{where}: a decision of kind {decision.kind} that says {decision.verdict} permits no transition")
+    _check_unused(endpoints, decision, where)
+    new = after(endpoints.read(endpoint), decision, now.isoformat(timespec="milliseconds"))
     if decision.subject:
         _check_model(store, decision, where)
     if decision.kind is DecisionKind.RELEASE:
         _check_release(store, decision, policy, trust, now, where)
     keep_decision(store, decision, envelope)
-    state = endpoints.read(endpoint)
-    _check_unused(endpoints, decision, where)
-    new = after(state, decision, now.isoformat(timespec="milliseconds"))
     endpoints.compare_and_set(new)
     return new
 
