@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from components.core.attempt import Attempt, Draft, Outcome
+from components.core.canonical import sha256
 from components.core.decision import ENVELOPE, Decision, DecisionKind, Evidence, Permits, Reason, Verdict, keep_decision
 from components.core.errors import InvalidInput
 from components.core.evidence import GateEvidence, read_evidence
@@ -126,25 +127,22 @@ def _answer(found: GateEvidence, settings: Decide, words: Words, who: Sequence[s
             for word in words.approvals
         )
         return Answer(Verdict.PASS, said, (*reasons, *words.ignored), _as_evidence(words))
-    return _held(found, settings, words, who)
+    return _held(settings, words, who)
 
 
-def _held(found: GateEvidence, settings: Decide, words: Words, who: Sequence[str]) -> Answer:
+def _held(settings: Decide, words: Words, who: Sequence[str]) -> Answer:
     missing = settings.approvals - len(words.names)
-    left = [name for name in who if name not in words.names]
-    asked = " or ".join(left) or "nobody yet: make a person's key with `sluice keys new NAME`"
+    asked = " or ".join(name for name in who if name not in words.names)
+    asked = asked or "nobody yet: make a person's key with `sluice keys new NAME`"
+    more = "more " if words.names else ""
     so_far = f" {' and '.join(words.names)} approved." if words.names else ""
     said = (
-        f"Held: the gate passed it, and {missing} {'more' if words.names else ''} approval is asked of {asked}.{so_far}"
+        f"Held: the gate passed it, and {missing} {more}approval{'s are' if missing > 1 else ' is'} asked of {asked}."
+        f"{so_far} `sluice approve RUN --as NAME --reason TEXT`, or `sluice refuse`."
     )
-    if missing > 1:
-        said = f"Held: the gate passed it, and {missing} approvals are asked of {asked}.{so_far}"
-    said = f"{' '.join(said.split())} `sluice approve RUN --as NAME --reason TEXT`, or `sluice refuse`."
     return Answer(Verdict.HOLD, said, (Reason(code="waits_for_people", text=said), *words.ignored))
 
 
 def _as_evidence(words: Words) -> tuple[Evidence, ...]:
-    from components.core.canonical import sha256
-
     chosen = (words.refusal,) if words.refusal else words.approvals
     return tuple(Evidence(role="approval", key=word.key, digest=sha256(word.envelope)) for word in chosen)
