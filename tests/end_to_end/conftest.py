@@ -66,7 +66,7 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A project that has not been run."""
-    write_tickets(tmp_path / "data", seed=3, genuine=300, questions=30)
+    write_tickets(tmp_path / "data", seed=3, genuine=300, questions=60)
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     return Project(tmp_path)
 
@@ -75,7 +75,7 @@ def project(tmp_path: Path) -> Project:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose lifecycle and release have run once; tests that use it leave it as it is or run it again."""
     folder = tmp_path_factory.mktemp("finished")
-    write_tickets(folder / "data", seed=3, genuine=300, questions=30)
+    write_tickets(folder / "data", seed=3, genuine=300, questions=60)
     (folder / "recipe.yaml").write_text(RECIPE)
     project = Project(folder)
     project.sluice("run", "recipe.yaml")
