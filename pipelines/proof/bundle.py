@@ -33,7 +33,7 @@ from components.core.trust import TrustRoots
 from pipelines.proof.find import Named, find, trust_node, trust_roots
 from pipelines.proof.history import Histories
 from pipelines.proof.ledger import DAMAGE, MOST_DOCUMENT, Ledger, stream_digest
-from pipelines.proof.tree import Broken, Mark, Node, checked, sentence, size
+from pipelines.proof.tree import Broken, Mark, Node, checked, counted, sentence, size
 from pipelines.proof.walk import Scene, Verification, serving, verify_endpoint, verify_model
 from pipelines.runs import Runs
 
@@ -78,7 +78,7 @@ class Written:
 
     def lines(self) -> Iterator[str]:
         """For a person: what to hand on, and what to tell by another way."""
-        yield f"{self.path}: {self.members:,} objects, {size(self.length)}"
+        yield f"{self.path}: {counted(self.members, 'object')}, {size(self.length)}"
         yield f"SHA-256 of the file         {self.sha256}"
         yield f"SHA-256 of the trust roots  {self.trust}  (tell it by another way than you send the file)"
         yield f"verify it with:  sluice verify {self.path} --trust THEIR-COPY.json"
@@ -264,4 +264,4 @@ def _contents(path: Path, index: Index, ledger: Ledger, whole: Store) -> str:
                 found = stream_digest(file)
         if found != digest:
             raise Broken(f"{name} is not what {INDEX} lists: it was changed after the bundle was written")
-    return f"{len(there):,} objects, as {INDEX} lists them{'' if index.data else '; without models and data'}"
+    return f"{counted(len(there), 'object')}, as {INDEX} lists them{'' if index.data else '; without models and data'}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -16,7 +15,7 @@ from components.core.report import Report
 from components.core.rows import BATCH_ROWS, Row, row_digests
 from components.core.suites import HEADS, Scorer, Suite, question_digest, read_heads, suite_digest
 from pipelines.proof.ledger import Ledger
-from pipelines.proof.tree import Broken, short, size
+from pipelines.proof.tree import Broken, counted, short, size
 
 OPEN_KINDS = (Kind.SUITES, Kind.ANSWERS, Kind.REPORT)
 """What a bundle holds whole, because the judgement rests on it; of other kinds it may hold the manifests alone."""
@@ -38,11 +37,13 @@ def check_bytes(manifest: Manifest, ledger: Ledger) -> str:
         raise Broken(
             f"its rows or files do not make the content digest {short(manifest.content_digest)} that it states"
         )
-    counted = (sum(shard.rows for shard in manifest.shards), sum(shard.bytes for shard in manifest.shards))
-    if counted != (manifest.rows, manifest.bytes):
-        raise Broken(f"states {manifest.rows} rows and {manifest.bytes} bytes; its objects have {counted}")
-    told = f"{manifest.rows:,} rows, " if rows else ""
-    return f"{told}{size(manifest.bytes)} in {len(manifest.shards)} objects re-hashed"
+    sums = (sum(shard.rows for shard in manifest.shards), sum(shard.bytes for shard in manifest.shards))
+    if sums != (manifest.rows, manifest.bytes):
+        raise Broken(f"states {manifest.rows} rows and {manifest.bytes} bytes; its objects have {sums}")
+    if not manifest.shards:
+        return "empty"
+    told = f"{counted(manifest.rows, 'row')}, " if rows else ""
+    return f"{told}{size(manifest.bytes)} in {counted(len(manifest.shards), 'object')} re-hashed"
 
 
 def _content_digests(manifest: Manifest, digests: list[bytes], beside: list[Shard]) -> set[str]:
@@ -95,7 +96,7 @@ def check_suites(manifest: Manifest, ledger: Ledger) -> str:
     for name, head in heads.items():
         if (suite_digest(questions[name]), len(questions[name])) != (head.content_digest, head.questions):
             raise Broken(f"suite {name} has other questions than its head says")
-    return ", ".join(f"{name}: {head.questions} questions {short(head.content_digest)}" for name, head in heads.items())
+    return ", ".join(f"{name} {counted(head.questions, 'question')}" for name, head in heads.items())
 
 
 def heads_of(manifest: Manifest, ledger: Ledger) -> Heads:
@@ -115,7 +116,7 @@ def check_answers(answers: Manifest, suites: Manifest, ledger: Ledger) -> str:
         raise Broken(f"{len(rows)} answers are not one for each of the {len(asked)} questions of its suites")
     for row in rows:
         _check_answer(row, asked[row["suite"], row["question"]], heads[row["suite"]])
-    return f"{len(rows):,} answers, one a question, scored again"
+    return f"{counted(len(rows), 'answer')}, one a question, scored again"
 
 
 def _check_answer(answer: Row, question: Row, head: Suite) -> None:
@@ -124,7 +125,7 @@ def _check_answer(answer: Row, question: Row, head: Suite) -> None:
         if answer[name] != question[name]:
             raise Broken(f"{where} has another {name} than the question")
     score = answer["score"]
-    if score is None or not math.isfinite(score):
+    if score is None:
         raise Broken(f"{where} has no score")
     worth = _worth(answer["answer"], question, head)
     if worth is not None and score != worth:

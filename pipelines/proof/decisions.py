@@ -19,7 +19,7 @@ from pipelines.proof.artifacts import Artifacts
 from pipelines.proof.judgement import check_judgement, recompute
 from pipelines.proof.ledger import DAMAGE
 from pipelines.proof.links import Links
-from pipelines.proof.tree import Broken, Mark, Node, checked, see_above, sentence, short
+from pipelines.proof.tree import Broken, Mark, Node, checked, counted, see_above, sentence, short
 
 
 @dataclass
@@ -63,6 +63,10 @@ class Decisions:
             self._walk(found, found.decision)
         return found
 
+    def walks(self, decision: Decision) -> bool:
+        """Whether what a decision rests on is looked at here, and not its signature alone."""
+        return not self.only or (decision.subject is not None and decision.subject.digest in self.only)
+
     def _read(self, decision: str) -> Decision:
         key = decision_key(decision)
         found = verify(self.artifacts.ledger.named_by_itself(key), self.trust, key)
@@ -81,7 +85,7 @@ class Decisions:
             node.mark, node.said = Mark.BROKEN, f"permits {decision.permits}, which a {decision.kind} cannot"
         else:
             node.mark, node.said = Mark.NOTE if glass else Mark.HOLDS, self._signed(decision)
-        if not self.only or (decision.subject and decision.subject.digest in self.only):
+        if self.walks(decision):
             node.children += self._children(found, decision)
 
     def _signed(self, decision: Decision) -> str:
@@ -124,7 +128,8 @@ class Decisions:
             claims, asked = sections["gate"]["claims"], decide_section(text).approvals
         except DAMAGE as error:
             return Node(title, sentence(error), Mark.BROKEN), ""
-        return Node(title, f"{len(claims)} claims at α = {sections['gate']['alpha']:g}, {asked} approvals"), text
+        alpha = sections["gate"]["alpha"]
+        return Node(title, f"{counted(len(claims), 'claim')} at α = {alpha:g}, {counted(asked, 'approval')}"), text
 
     def _judgement(self, decision: Decision, named: Evidence | None, policy: str) -> Iterator[Node]:
         """The gate's output, what it says about this decision, and the same worked out again."""

@@ -12,7 +12,7 @@ from components.core.moment import parse_moment
 from components.core.signing import SKEW
 from pipelines.proof.decisions import Decisions, Verified
 from pipelines.proof.ledger import DAMAGE
-from pipelines.proof.tree import Broken, Mark, Node, checked, sentence, short
+from pipelines.proof.tree import Broken, Mark, Node, checked, counted, sentence, short
 
 
 class Histories(Protocol):
@@ -46,17 +46,16 @@ class History:
         newest = states[-1]
         serving = short(newest.champion.digest) if newest.champion else "nothing"
         frozen = f", frozen by decision {short(newest.frozen)}" if newest.frozen else ""
-        node.said = f"{len(states)} generations; {serving} should serve{frozen}"
-        before = EndpointState(endpoint=self.endpoint)
-        served: set[str] = set()
-        for state in states:
-            node.children.insert(0, self._generation(before, state, served))
-            served |= {state.champion.digest} if state.champion else set()
-            before = state
+        node.said = f"{counted(len(states), 'generation')}; {serving} should serve{frozen}"
+        earlier = [EndpointState(endpoint=self.endpoint), *states]
+        for at in reversed(range(len(states))):
+            node.children.append(self._generation(earlier[: at + 1], states[at]))
         node.children += self._unused({state.decision for state in states})
         return node
 
-    def _generation(self, before: EndpointState, state: EndpointState, served: set[str]) -> Node:
+    def _generation(self, earlier: Sequence[EndpointState], state: EndpointState) -> Node:
+        """One generation, held against those before it as they were recorded."""
+        before = earlier[-1]
         found = self.decisions.verified(state.decision)
         title = f"generation {state.generation}  {state.changed[:19]}"
 
@@ -64,7 +63,7 @@ class History:
             self._follows(before, state, found.decision)
             assert found.decision
             self._in_time(before, state, found.decision, found.words)
-            self._described(found.decision, served)
+            self._described(found.decision, earlier)
             return f"exactly what its decision makes of generation {before.generation}"
 
         node = checked(title, check, DAMAGE)
@@ -96,17 +95,20 @@ class History:
                     f" {acted_on.issued} to {acted_on.expires}"
                 )
 
-    def _described(self, decision: Decision, served: set[str]) -> None:
-        if decision.kind is DecisionKind.RELEASE and not self.decisions.links.cards_of(decision.id):
+    def _described(self, decision: Decision, earlier: Sequence[EndpointState]) -> None:
+        released = decision.kind is DecisionKind.RELEASE and self.decisions.walks(decision)
+        if released and not self.decisions.links.cards_of(decision.id):
             raise Broken("no model card describes its decision; a release has one, look for it in a copy of the store")
+        served = {state.champion.digest for state in earlier if state.champion}
         if decision.kind is DecisionKind.ROLLBACK and decision.subject and decision.subject.digest not in served:
             raise Broken(f"rolls back to {short(decision.subject.digest)}, which never served here")
 
     def _carried_out(self, found: Verified) -> list[Node]:
         """The reports of the step that made the change; a person's decision is carried out without one."""
-        if found.decision is None or found.decision.kind is not DecisionKind.RELEASE:
+        decision = found.decision
+        if decision is None or decision.kind is not DecisionKind.RELEASE or not self.decisions.walks(decision):
             return []
-        keys = self.decisions.links.transitions_of(found.decision.id)
+        keys = self.decisions.links.transitions_of(decision.id)
         if not keys:
             said = "no report tells of it: the step ended before it could write one, or the report is gone"
             return [Node("transition", said, Mark.NOTE)]
@@ -117,7 +119,7 @@ class History:
             self.decisions.artifacts.ledger.named_by_itself(key)
             return "its report names this decision and card"
 
-        return checked(f"transition  {key}", check, DAMAGE)
+        return checked(f"transition  {key.split('/')[1][:8]}", check, DAMAGE)
 
     def _unused(self, used: set[str]) -> list[Node]:
         """Transitions that reports tell of, and the history does not: it was cut."""

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from components.core.attempt import file_name
 from components.core.canonical import sha256
 from components.core.decision import ENVELOPE
 from components.core.manifest import Manifest, Reference
@@ -36,7 +35,7 @@ class Links:
         links = cls()
         for manifest in _manifests(store, "decide"):
             for shard in manifest.shards:
-                if file_name(shard) == ENVELOPE:
+                if shard.uri.endswith(f"/{ENVELOPE}"):
                     links._decided(store, shard.uri, manifest)
         for manifest in _manifests(store, "card"):
             for parent in manifest.parents:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from components.core.decision import FOLDER, decision_key
@@ -24,7 +24,20 @@ from pipelines.proof.artifacts import Artifacts
 from pipelines.proof.decisions import Decisions
 from pipelines.proof.history import Histories, History
 from pipelines.proof.ledger import DAMAGE, Ledger
-from pipelines.proof.tree import Broken, Mark, Node, as_document, broken, checked, lines, noted, sentence, short, size
+from pipelines.proof.tree import (
+    Broken,
+    Mark,
+    Node,
+    as_document,
+    broken,
+    checked,
+    counted,
+    lines,
+    noted,
+    sentence,
+    short,
+    size,
+)
 from pipelines.runs import RunFolder, Runs
 
 
@@ -78,7 +91,7 @@ class Verification:
     def summary(self) -> str:
         """One sentence: verified, or what is broken first."""
         breaks = list(broken(self.tree))
-        hashed = f"{self.ledger.objects:,} objects, {size(self.ledger.length)} re-hashed"
+        hashed = f"{counted(self.ledger.objects, 'object')}, {size(self.ledger.length)} re-hashed"
         if not breaks:
             told = noted(self.tree)
             return f"verified: {hashed}{f'; {told} told and not proven (·)' if told else ''}"
@@ -103,19 +116,30 @@ class Verification:
 
 def verify_endpoint(scene: Scene, endpoint: str) -> Verification:
     """Everything that led to what should serve on an endpoint."""
-    node = History(scene.decisions, endpoint).node(scene.histories)
-    node.children.insert(0, scene.trust_said)
-    return Verification(node, scene.ledger)
+    return _walked(scene, f"endpoint  {endpoint}", lambda: History(scene.decisions, endpoint).node(scene.histories))
 
 
 def verify_model(scene: Scene, models: Sequence[Reference]) -> Verification:
     """Artifacts of one content, mostly a model: what they were made from, what was decided, where they serve."""
-    digests = scene.decisions.only = frozenset(model.digest for model in models)
-    node = Node(f"model  {short(models[0].content_digest or models[0].digest)}", children=[scene.trust_said])
-    node.children += [scene.artifacts.node("artifact", model) for model in models]
-    node.children += [scene.decisions.verified(decision).node for decision in _decisions_about(scene.store, digests)]
-    node.children += _serving(scene, digests)
+    title = f"model  {short(models[0].content_digest or models[0].digest)}"
+    return _walked(scene, title, lambda: Node(title, children=list(_about(scene, models))))
+
+
+def _walked(scene: Scene, title: str, walk: Callable[[], Node]) -> Verification:
+    """The tree with the trust roots on top; what no part of it foresaw breaks the whole."""
+    try:
+        node = walk()
+    except DAMAGE as error:
+        node = Node(title, sentence(error), Mark.BROKEN)
+    node.children.insert(0, scene.trust_said)
     return Verification(node, scene.ledger)
+
+
+def _about(scene: Scene, models: Sequence[Reference]) -> Iterator[Node]:
+    digests = scene.decisions.only = frozenset(model.digest for model in models)
+    yield from (scene.artifacts.node("artifact", model) for model in models)
+    yield from (scene.decisions.verified(decision).node for decision in _decisions_about(scene.store, digests))
+    yield from _serving(scene, digests)
 
 
 def _serving(scene: Scene, models: frozenset[str]) -> Iterator[Node]:
@@ -154,9 +178,7 @@ def _decisions_about(store: Store, models: frozenset[str]) -> Iterator[str]:
 
 def verify_run(scene: Scene, runs: Runs, folder: RunFolder) -> Verification:
     """A run and those that it asked for: graphs, the outputs of each step, decisions."""
-    node = _run(scene, runs, begun(folder))
-    node.children.insert(0, scene.trust_said)
-    return Verification(node, scene.ledger)
+    return _walked(scene, f"run  {folder.run}", lambda: _run(scene, runs, begun(folder)))
 
 
 def _run(scene: Scene, runs: Runs, run: Run, depth: int = 0) -> Node:
@@ -166,7 +188,7 @@ def _run(scene: Scene, runs: Runs, run: Run, depth: int = 0) -> Node:
     node.children += [_step(scene, step) for step in run.steps]
     node.children += [scene.decisions.verified(decision).node for decision in run.decisions]
     for name in run.requests:
-        node.children.append(checked(f"request  {short(name)}", lambda name=name: _request(scene, name), DAMAGE))  # type: ignore[misc]
+        node.children.append(checked(f"request  {short(name)}", partial(_request, scene, name), DAMAGE))
     if depth < 3:
         node.children += [_run(scene, runs, other, depth + 1) for other in requested(runs, run)]
     return node
