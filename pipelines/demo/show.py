@@ -109,7 +109,7 @@ def _summary(played: list[Played], serving: EndpointState, environment: LocalEnv
         )
     whole = sum(one.seconds for one in played)
     click.echo(f"{'':<44} {'':<9} {'':<9} {whole:>8.0f} {BUDGET_SECONDS:>7}")
-    model = f"{serving.champion.content_digest[:12]}…" if serving.champion else "nothing"
+    model = f"{serving.champion.digest[:12]}…" if serving.champion else "nothing"
     click.echo(f"\n{serving.endpoint}: {model} should serve, generation {serving.generation} ({environment.endpoints})")
     sluice = "sluice" if shutil.which("sluice") else str(Path(sys.executable).with_name("sluice"))
     click.echo(f"next:  {sluice} verify {serving.endpoint}      # from what serves back to the sources, re-hashed")

@@ -65,4 +65,4 @@ def _object(store: Store, manifest: Manifest, name: str) -> bytes:
 
 
 def _short(state: EndpointState) -> str:
-    return f"{state.champion.content_digest[:12]}…" if state.champion else "nothing"
+    return f"{state.champion.digest[:12]}…" if state.champion else "nothing"
