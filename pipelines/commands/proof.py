@@ -22,7 +22,8 @@ trust_file = click.option(
 def verify(name: str, env: str, trust: str, as_json: bool) -> int:
     """Verifies a chain from what should serve to the sources: every byte, every signature, offline.
 
-    A model is named by its manifest's key or the first digits of a digest. Exit code 3 when anything is broken.
+    A model is named by its manifest's key, the first digits of a digest, or as a registry has it (NAME@ALIAS, NAME/1).
+    Exit code 3 when anything is broken.
     """
     from pipelines.proof import bundle, find
 
@@ -30,7 +31,7 @@ def verify(name: str, env: str, trust: str, as_json: bool) -> int:
         verification = bundle.verify(Path(name), trust)
     else:
         environment, runs = options.local_environment(env), options.local_runs(env)
-        verification = find.verify(name, find.scene_of(environment, trust), runs)
+        verification = find.verify(name, find.scene_of(environment, trust), runs, environment.registry)
     if as_json:
         click.echo(json.dumps(verification.as_document(), ensure_ascii=False))
     else:
@@ -50,7 +51,8 @@ def bundle_(name: str, out: Path | None, data: bool, env: str, as_json: bool) ->
     from pipelines.proof import bundle, find
 
     environment, runs = options.local_environment(env), options.local_runs(env)
-    path = out or Path(f"{name.replace('/', '-')}.tar")
-    written = bundle.write(name, find.scene_of(environment), runs, path, data=data)
+    path = out or Path(f"{name.replace('/', '-')}{bundle.SUFFIX}")
+    scene, registry = find.scene_of(environment), environment.registry
+    written = bundle.write(name, scene, runs, path, data=data, registry=registry)
     click.echo(json.dumps(written.as_document()) if as_json else "\n".join(written.lines()))
     return 0

@@ -120,14 +120,14 @@ class _Bundled:
         return kept.states
 
 
-def write(name: str, scene: Scene, runs: Runs, path: Path, *, data: bool = False) -> Written:
+def write(name: str, scene: Scene, runs: Runs, path: Path, *, data: bool = False, registry: str = "") -> Written:
     """Verifies an endpoint or a model, and writes whatever that looked at into a bundle.
 
     Raises Refused when the chain is broken: what does not hold proves nothing to others.
     """
     if path.suffix != SUFFIX:
         raise InvalidInput(f"--out {path}: a bundle's name ends in {SUFFIX}; write {path.name}{SUFFIX}")
-    named = find(name, scene, runs)
+    named = find(name, scene, runs, registry)
     if named.run:
         raise InvalidInput(f"{name}: is a run; a bundle is about an endpoint or a model: give one of its outputs")
     scene.data, scene.sources, scene.histories = data, False, _ReadOnce(scene.histories)

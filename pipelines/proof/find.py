@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from components.core.canonical import sha256
-from components.core.endpoint import open_endpoints
+from components.core.endpoint import EndpointState, open_endpoints
 from components.core.errors import Failed, InvalidInput, did_you_mean
 from components.core.manifest import Manifest, Reference
 from components.core.store import Store
@@ -31,12 +32,24 @@ class Named:
     run: RunFolder | None = None
 
 
+class NoEndpoints:
+    """Endpoint states of an environment that has none."""
+
+    def history(self, endpoint: str) -> Sequence[EndpointState]:  # noqa: ARG002
+        """Nothing."""
+        return ()
+
+    def names(self) -> Sequence[str]:
+        """Nothing."""
+        return ()
+
+
 def scene_of(environment: LocalEnvironment, trust_file: str = "") -> Scene:
     """Store, endpoint states and trust roots of an environment; ``trust_file`` holds other trust roots."""
     trust, said = trust_roots(trust_file or environment.trust)
     return Scene(
         store=Store(environment.store),
-        histories=open_endpoints(environment.endpoints),
+        histories=open_endpoints(environment.endpoints) if environment.endpoints else NoEndpoints(),
         trust=trust,
         trust_said=said,
         environment=environment.name,
@@ -65,12 +78,15 @@ def trust_node(trust: TrustRoots, note: str = "") -> Node:
     return Node(f"trust roots  {short(sha256(trust.to_bytes()))}", said, Mark.NOTE if note else Mark.HOLDS)
 
 
-def find(name: str, scene: Scene, runs: Runs) -> Named:
-    """What a name means here. Raises InvalidInput, naming the nearest, when it means nothing or several things."""
+def find(name: str, scene: Scene, runs: Runs, registry: str = "") -> Named:
+    """What a name means here; ``registry`` is the address of the model registry, for ``NAME@ALIAS`` and ``NAME/1``.
+
+    Raises InvalidInput, naming the nearest, when it means nothing or several things.
+    """
     endpoints, damaged = _endpoints(scene)
     if name in endpoints:
         return Named(endpoint=name)
-    models = _artifacts(name, scene)
+    models = _registered(name, registry) or _artifacts(name, scene)
     if models:
         return Named(models=models)
     known = [folder.run for folder in runs]
@@ -85,9 +101,9 @@ def find(name: str, scene: Scene, runs: Runs) -> Named:
     )
 
 
-def verify(name: str, scene: Scene, runs: Runs) -> Verification:
+def verify(name: str, scene: Scene, runs: Runs, registry: str = "") -> Verification:
     """Verifies what a name means."""
-    named = find(name, scene, runs)
+    named = find(name, scene, runs, registry)
     if named.run:
         return verify_run(scene, runs, named.run)
     return verify_endpoint(scene, named.endpoint) if named.endpoint else verify_model(scene, named.models)
@@ -99,6 +115,19 @@ def _endpoints(scene: Scene) -> tuple[list[str], bool]:
         return list(scene.histories.names()), False
     except (Failed, InvalidInput):
         return [], True
+
+
+def _registered(name: str, registry: str) -> tuple[Reference, ...]:
+    """The model that a registry's alias or version means."""
+    if not registry or not re.fullmatch(r"[a-z][a-z0-9-]*(@[\w.-]+|/\d+)", name):
+        return ()
+    from components.release.registries.registry import find_version, open_registry
+
+    opened = open_registry(registry)
+    version = find_version(opened.versions() if opened else (), name)
+    if not version.digest:
+        raise InvalidInput(f"{name}: was not registered by Sluice, no digest names its manifest; name a model")
+    return (Reference(key=version.key, digest=version.digest, content_digest=version.content_digest),)
 
 
 def _artifacts(name: str, scene: Scene) -> tuple[Reference, ...]:

@@ -12,7 +12,7 @@ from components.core.manifest import Manifest, Reference
 from pipelines.proof.artifacts import Artifacts
 from pipelines.proof.content import heads_of
 from pipelines.proof.ledger import DAMAGE
-from pipelines.proof.tree import Broken, Mark, Node, sentence, short
+from pipelines.proof.tree import Broken, Mark, Node, counted, sentence, short
 
 TOLERANCE = 1e-9
 """What another machine's arithmetic may differ by."""
@@ -37,9 +37,10 @@ def check_judgement(artifacts: Artifacts, decision: Decision, named: Reference) 
     if not set(found.reasons) <= set(decision.reasons):
         raise Broken("the decision gives other reasons than its evidence")
     _check_examined(artifacts, found)
-    held = sum(claim.holds for claim in found.claims)
+    applying = [claim for claim in found.claims if claim.applies]
+    held = sum(claim.holds for claim in applying)
     against = f"against {short(serving)}" if serving else "nothing served yet"
-    return f"{found.verdict}: {held} of {len(found.claims)} claims hold, {against}; exam not among the lessons"
+    return f"{found.verdict}: {held} of {counted(len(applying), 'claim')} held, {against}; the exam was not trained on"
 
 
 def _check_examined(artifacts: Artifacts, found: GateEvidence) -> None:

@@ -131,6 +131,18 @@ def test_a_model_in_the_place_of_another_breaks_the_tree(chain: Chain) -> None:
     assert f"{chain.second.key} was changed" in chain.verify().summary
 
 
+def test_a_manifest_that_lies_elsewhere_than_it_says_is_found(chain: Chain) -> None:
+    copied = chain.first.named.model_copy(update={"key": "finetune/copied/trained/manifest.json"})
+    chain.store.write(copied.key, chain.store.read(chain.first.key))
+    found = verify_model(chain.scene(), [copied])
+    assert "was put in the place of another" in found.summary
+
+
+def test_a_manifest_of_another_content_than_it_is_named_with_is_found(chain: Chain) -> None:
+    named = chain.first.named.model_copy(update={"content_digest": "0" * 64})
+    assert "has another content digest" in verify_model(chain.scene(), [named]).summary
+
+
 def test_a_report_that_tells_of_something_else_breaks_the_tree(chain: Chain) -> None:
     first, second = (f"{'/'.join(model.key.split('/')[:2])}/report.json" for model in (chain.first, chain.second))
     chain.path(first).write_bytes(chain.path(second).read_bytes())

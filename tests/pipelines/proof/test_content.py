@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from components.core.decision import Verdict
+from components.core.errors import ExitCode
 from components.core.evidence import GateEvidence, read_evidence
 from components.core.manifest import Kind, Manifest
 from components.core.report import Report
@@ -161,3 +162,13 @@ def test_evidence_is_read_as_it_was_signed(chain: Chain) -> None:
     better = answered(chain, row_of(chain))
     chain.store.write(found.answers.key, better.to_bytes())
     assert f"{found.answers.key} was changed" in breaks(chain.verify())
+
+
+def test_parents_that_an_older_sluice_named_by_digest_alone_are_followed(chain: Chain) -> None:
+    nameless = tuple(parent.model_copy(update={"key": ""}) for parent in chain.clean.parents)
+    made = rewritten(chain, chain.clean, parents=nameless)
+    found = verify_model(chain.scene(), [made.named])
+    assert found.exit_code is ExitCode.DONE, found.summary
+    assert chain.documents.digest[:12] in "\n".join(found.lines())
+    chain.path(chain.documents.key).unlink()
+    assert f"no manifest with the digest {chain.documents.digest[:12]}… is in the store" in only(chain, made)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from components.core.canonical import sha256
 from components.core.errors import InvalidInput
 from components.core.manifest import Reference
 from components.core.run import Run, State, StepRun
 from components.core.run_request import RunRequest
+from components.release.registries.registry import Version
 from pipelines.cli import sluice
 from pipelines.runs import Launch, Runs
 from tests.pipelines.proof.chain import ENDPOINT, Chain
@@ -133,8 +136,6 @@ def test_a_digest_that_several_begin_with_wants_more_digits(place: Chain, monkey
 def recorded(chain: Chain, name: str, steps: tuple[StepRun, ...] = (), **changes: Any) -> None:
     """A run as the local backend leaves it."""
     graph = b"pipelineInfo: {}\n"
-    from components.core.canonical import sha256
-
     chain.store.write(f"graphs/{sha256(graph)}.yaml", graph)
     folder = Runs(Path("runs")).folder_of(name)
     folder.create(Launch(run=name, graph="release", recipe={}, environment={}, now="2026-12-01T09:00:00+00:00"))
@@ -207,3 +208,37 @@ def test_a_run_is_followed_to_those_that_it_asked_for(place: Chain) -> None:
     changed = asked.model_copy(update={"recipe": "another"})
     place.store.write(asked.key, changed.to_bytes())
     assert "asks for something else than its name says" in verified("lifecycle-helpdesk-1").output
+
+
+# a registry's names
+
+
+@pytest.fixture
+def registry(place: Chain, monkeypatch: pytest.MonkeyPatch) -> Chain:
+    """The chain, with a registry in which the first model has an alias and a stranger's model has none."""
+    given = {"name": "helpdesk", "endpoint": ENDPOINT, "aliases": ("best",)}
+    first = Version(version=1, **given, **place.first.named.model_dump())
+    stranger = Version(version=2, name="helpdesk", endpoint=ENDPOINT)
+    kept = SimpleNamespace(versions=lambda: (first, stranger))
+    monkeypatch.setattr("components.release.registries.registry.open_registry", lambda address: kept)
+    text = Path("environments/local.yaml").read_text()
+    Path("environments/local.yaml").write_text(text.replace('"name"', '"registry": "sqlite:///mlflow.db", "name"'))
+    return place
+
+
+@pytest.mark.parametrize("name", ["helpdesk@best", "helpdesk/1"])
+def test_a_model_is_verified_by_the_name_that_a_registry_gives_it(registry: Chain, name: str) -> None:
+    found = verified(name)
+    assert found.return_value == 0, found.output
+    assert registry.first.digest[:12] in found.output
+
+
+@pytest.mark.parametrize("name", ["helpdesk@worst", "helpdesk/3", "helpdesk/2", "other@best"])
+def test_a_name_that_a_registry_does_not_know_or_cannot_prove_is_invalid_input(registry: Chain, name: str) -> None:
+    assert isinstance(run("verify", name).exception, InvalidInput)
+
+
+def test_an_environment_without_endpoints_still_has_models(place: Chain) -> None:
+    text = Path("environments/local.yaml").read_text()
+    Path("environments/local.yaml").write_text(text.replace("sqlite:///endpoints.db", ""))
+    assert verified(place.base.key).return_value == 0

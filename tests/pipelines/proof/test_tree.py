@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 from components.core.errors import ExitCode
+from components.core.manifest import Kind
 from pipelines.proof.tree import MOST_DEPTH, Mark, Node, broken, lines, noted, one_line, see_above, size
+from pipelines.proof.walk import verify_model
 from tests.pipelines.proof.chain import Chain
 
 
@@ -88,9 +90,6 @@ def test_lengths_are_told_in_units_that_a_person_reads() -> None:
 
 
 def test_a_chain_that_is_deeper_than_any_real_one_is_refused(chain: Chain) -> None:
-    from components.core.manifest import Kind
-    from pipelines.proof.walk import verify_model
-
     deep = chain.documents
     for _ in range(MOST_DEPTH + 5):
         deep = chain.rows("redact", "redacted", Kind.DOCUMENTS, [], documents=deep)
@@ -103,9 +102,6 @@ def test_a_source_that_changed_or_is_away_is_told_and_breaks_nothing(chain: Chai
     source = chain.folder.parent / "tickets.jsonl"
     source.write_text("old")
     given = chain.source.model_copy(update={"uri": str(source)})
-    from components.core.manifest import Kind
-    from pipelines.proof.walk import verify_model
-
     read = chain.rows("ingest", "documents", Kind.DOCUMENTS, [], sources=(given,))
     for said, act in (("has changed since it was read", lambda: None), ("is not there any more", source.unlink)):
         act()
