@@ -33,7 +33,7 @@ def verify(name: str, env: str, trust: str, as_json: bool) -> int:
         environment, runs = options.local_environment(env), options.local_runs(env)
         verification = find.verify(name, find.scene_of(environment, trust), runs, environment.registry)
     if as_json:
-        click.echo(json.dumps(verification.as_document(), ensure_ascii=False))
+        click.echo(json.dumps(verification.as_document()))
     else:
         for line in verification.lines():
             click.echo(line)

@@ -30,7 +30,7 @@ from components.core.errors import InvalidInput, Refused
 from components.core.manifest import Reference
 from components.core.store import Store
 from components.core.trust import TrustRoots
-from pipelines.proof.find import Named, find, trust_node, trust_roots
+from pipelines.proof.find import Named, find, own_trust, trust_node
 from pipelines.proof.history import Histories
 from pipelines.proof.ledger import DAMAGE, MOST_DOCUMENT, Ledger, stream_digest
 from pipelines.proof.tree import Broken, Mark, Node, checked, counted, sentence, size
@@ -181,15 +181,17 @@ def _add(tar: tarfile.TarFile, name: str, length: int, file: BinaryIO) -> None:
 def verify(path: Path, trust_file: str = "") -> Verification:
     """Verifies a bundle with nothing but itself and, better, the verifier's own copy of the trust roots.
 
-    Whatever is wrong with the file is a break in the tree. Raises InvalidInput when there is no such file.
+    Whatever is wrong with the file is a break in the tree. Raises InvalidInput when there is no such file, or no trust
+    roots in the verifier's.
     """
+    own = own_trust(trust_file) if trust_file else None
     if not path.is_file():
         raise InvalidInput(f"{path}: there is no such file; give a bundle that `sluice bundle` wrote")
     try:
         _check_members(path)
         whole = Store(f"tar://::{path.absolute()}")
         index = Index.read(_small(whole, INDEX), f"{path}: {INDEX}")
-        trust, said = trust_roots(trust_file) if trust_file else _own_trust(whole)
+        trust, said = own or _bundled_trust(whole)
         scene = Scene(
             store=Store(f"tar://{STORE}::{path.absolute()}"),
             histories=_Bundled(whole, index),
@@ -244,7 +246,7 @@ def _small(whole: Store, name: str) -> bytes:
     return whole.read(name)
 
 
-def _own_trust(whole: Store) -> tuple[TrustRoots, Node]:
+def _bundled_trust(whole: Store) -> tuple[TrustRoots, Node]:
     trust = TrustRoots.read(_small(whole, TRUST), TRUST)
     note = "from the bundle itself: compare their digest with one that you got elsewhere, or give --trust FILE"
     return trust, trust_node(trust, note)

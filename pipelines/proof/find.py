@@ -46,7 +46,7 @@ class NoEndpoints:
 
 def scene_of(environment: LocalEnvironment, trust_file: str = "") -> Scene:
     """Store, endpoint states and trust roots of an environment; ``trust_file`` holds other trust roots."""
-    trust, said = trust_roots(trust_file or environment.trust)
+    trust, said = own_trust(trust_file) if trust_file else trust_roots(environment)
     return Scene(
         store=Store(environment.store),
         histories=open_endpoints(environment.endpoints) if environment.endpoints else NoEndpoints(),
@@ -56,16 +56,22 @@ def scene_of(environment: LocalEnvironment, trust_file: str = "") -> Scene:
     )
 
 
-def trust_roots(address: str, note: str = "") -> tuple[TrustRoots, Node]:
-    """The trust roots at an address, and their node; where they cannot be read, nobody is trusted."""
+def trust_roots(environment: LocalEnvironment) -> tuple[TrustRoots, Node]:
+    """The trust roots of an environment, and their node; where they cannot be read, nobody is trusted."""
     try:
-        if not address:
+        if not environment.trust:
             raise InvalidInput("the environment names no trust roots; write `trust: FILE` there")
-        trust = read_trust(address)
+        trust = read_trust(environment.trust)
     except DAMAGE as error:
         mark = Mark.NOTE if isinstance(error.__cause__, FileNotFoundError) else Mark.BROKEN
         return TrustRoots(), Node("trust roots", f"no decision counts without them: {sentence(error)}", mark)
-    return trust, trust_node(trust, note)
+    return trust, trust_node(trust)
+
+
+def own_trust(file: str) -> tuple[TrustRoots, Node]:
+    """The verifier's own trust roots. Raises InvalidInput where the file holds none."""
+    trust = read_trust(file)
+    return trust, trust_node(trust)
 
 
 def trust_node(trust: TrustRoots, note: str = "") -> Node:

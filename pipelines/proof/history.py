@@ -60,7 +60,7 @@ class History:
         title = f"generation {state.generation}  {state.changed[:19]}"
 
         def check() -> str:
-            self._follows(before, state, found.decision)
+            self._follows(earlier, state, found.decision)
             assert found.decision
             self._in_time(before, state, found.decision, found.words)
             self._described(found.decision, earlier)
@@ -70,12 +70,15 @@ class History:
         node.children = [found.node, *self._carried_out(found)]
         return node
 
-    def _follows(self, before: EndpointState, state: EndpointState, decision: Decision | None) -> None:
+    def _follows(self, earlier: Sequence[EndpointState], state: EndpointState, decision: Decision | None) -> None:
         """The generation must be the one that the decision makes of the one before, field by field."""
+        before = earlier[-1]
         if state.generation != before.generation + 1:
             raise Broken(f"generations {before.generation + 1} to {state.generation - 1} are missing from the history")
         if decision is None:
             raise Broken(f"its decision {short(state.decision)} does not hold")
+        if any(state.decision == other.decision for other in earlier):
+            raise Broken(f"its decision {short(state.decision)} was used before; a decision counts once")
         expected = after(before, decision, state.changed).model_dump()
         differs = [name for name, value in state.model_dump().items() if value != expected[name]]
         if differs:

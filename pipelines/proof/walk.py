@@ -34,6 +34,7 @@ from pipelines.proof.tree import (
     counted,
     lines,
     noted,
+    one_line,
     sentence,
     short,
     size,
@@ -85,7 +86,7 @@ class Verification:
     def lines(self) -> Iterator[str]:
         """The tree and, last, what came of it."""
         yield from lines(self.tree)
-        yield self.summary
+        yield one_line(self.summary)
 
     @property
     def summary(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from components.core.canonical import sha256
 from components.core.errors import ExitCode, InvalidInput, Refused
 from pipelines.proof import bundle
 from pipelines.proof.tree import broken
@@ -209,6 +210,26 @@ def test_a_bundle_that_is_not_there_is_invalid_input(tmp_path: Path) -> None:
 def test_a_damaged_part_is_a_break_and_no_traceback(chain: Chain, name: str, content: bytes) -> None:
     members = unpacked(written(chain))
     assert said_of(packed(chain.folder / "forged.tar", {**members, name: content}))
+
+
+def test_generations_of_another_endpoint_are_found(chain: Chain) -> None:
+    members, name = unpacked(written(chain)), f"endpoints/{ENDPOINT}.json"
+    other = bundle.Generations.read(members[name], name).model_copy(update={"endpoint": "elsewhere"})
+    index = bundle.Index.read(members["bundle.json"], "bundle.json")
+    listed = {**index.members, name: sha256(other.to_bytes())}
+    members |= {name: other.to_bytes(), "bundle.json": index.model_copy(update={"members": listed}).to_bytes()}
+    assert "holds the generations of another endpoint" in said_of(packed(chain.folder / "forged.tar", members))
+
+
+def test_a_part_that_is_too_large_to_be_one_is_not_read(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(chain)
+    monkeypatch.setattr(bundle, "MOST_DOCUMENT", 10)
+    assert "bundle.json is missing or too large" in said_of(path)
+
+
+def test_a_compressed_bundle_is_to_be_unpacked_first(chain: Chain) -> None:
+    path = written(chain)
+    assert "the name of a bundle ends in .tar" in said_of(path.rename(chain.folder / "proof.tar.gz"))
 
 
 def test_an_index_about_nothing_is_refused(chain: Chain) -> None:

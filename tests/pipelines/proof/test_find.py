@@ -92,6 +92,30 @@ def test_own_trust_roots_count_in_place_of_those_found(place: Chain) -> None:
     assert "a key that nobody trusts" in found.output
 
 
+@pytest.mark.parametrize("content", [None, "{"])
+def test_own_trust_roots_that_are_none_are_invalid_input(place: Chain, content: str | None) -> None:
+    if content:
+        Path("mine.json").write_text(content)
+    assert isinstance(run("verify", ENDPOINT, "--trust", "mine.json").exception, InvalidInput)
+    assert run("bundle", ENDPOINT).exception is None
+    assert isinstance(run("verify", "helpdesk.tar", "--trust", "mine.json").exception, InvalidInput)
+
+
+def test_the_command_bundle_says_what_to_hand_on_and_verify_takes_it(place: Chain) -> None:
+    found = run("bundle", ENDPOINT, "--out", "mine.tar", "--data", "--json")
+    written = json.loads(found.output)
+    assert written["sha256"] == sha256(Path("mine.tar").read_bytes())
+    assert written["trust"] == sha256(Path("trust.json").read_bytes())
+    found = verified("mine.tar", "--trust", "trust.json")
+    assert found.return_value == 0
+    assert "mine.tar" in run("bundle", ENDPOINT, "--out", "mine.tar").output
+
+
+def test_a_run_has_no_bundle(place: Chain) -> None:
+    recorded(place, "release-helpdesk-1")
+    assert "is a run" in str(run("bundle", "release-helpdesk-1").exception)
+
+
 def test_without_trust_roots_no_decision_counts(place: Chain) -> None:
     Path("trust.json").unlink()
     found = verified(ENDPOINT)

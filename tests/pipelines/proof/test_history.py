@@ -42,6 +42,15 @@ def test_an_empty_history_is_no_verified_one(chain: Chain) -> None:
     assert "has no generations" in breaks(chain.verify())
 
 
+def test_a_decision_that_was_used_twice_is_found(chain: Chain) -> None:
+    chain.change(chain.person(DecisionKind.THAW, Permits.THAW))
+    again = chain.endpoints.read(ENDPOINT).model_copy(update={"generation": 5, "decision": chain.frozen})
+    again = again.model_copy(update={"frozen": chain.frozen, "changed": datetime.now(UTC).isoformat()})
+    values = (ENDPOINT, 5, "another", again.to_bytes().decode())
+    chain.sql("insert into generations values (?, ?, ?, ?)", *values)
+    assert f"its decision {chain.frozen[:12]}… was used before" in breaks(chain.verify())
+
+
 def test_a_record_that_is_no_database_is_a_break_and_no_traceback(chain: Chain) -> None:
     chain.database.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
     assert "endpoint states" in breaks(chain.verify())
