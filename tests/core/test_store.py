@@ -27,6 +27,14 @@ def test_what_is_written_is_read_and_listed(any_store: Store) -> None:
     assert not any_store.exists("a/three")
 
 
+def test_an_object_is_read_as_a_stream(any_store: Store) -> None:
+    any_store.write("a/b", b"one two")
+    with any_store.open("a/b") as file:
+        assert (file.read(3), file.read()) == (b"one", b" two")
+    with pytest.raises(InvalidInput, match="there is no a/c"), any_store.open("a/c"):
+        pass
+
+
 def test_only_the_first_of_two_creates(any_store: Store) -> None:
     assert any_store.create("once", b"first")
     assert not any_store.create("once", b"second")
