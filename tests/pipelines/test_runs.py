@@ -153,7 +153,8 @@ SPEC = "the text of a compiled graph"
 
 def request(known, **changes: object) -> RunRequest:
     given = (RequestedInput(role="model", content_digest="m", reference="r"),)
-    facts = {"graph": "release", "spec": sha256(SPEC), "recipe": known.digest, "environment": "local", "asker": "lifecycle"}
+    facts = {"graph": "release", "spec": sha256(SPEC), "asker": "lifecycle"}
+    facts |= {"recipe": known.digest, "environment": "local"}
     return RunRequest(**{**facts, "inputs": given, **changes})
 
 
