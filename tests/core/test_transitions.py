@@ -62,8 +62,8 @@ def test_a_decision_that_permits_nothing_changes_nothing(ring: Keyring, key: Tru
         after(SERVES, ring.decision(key, verdict=verdict, permits=Permits.NOTHING), moment())
 
 
-@pytest.mark.parametrize("permits", set(Permits))
-@pytest.mark.parametrize("kind", set(DecisionKind))
+@pytest.mark.parametrize("permits", list(Permits))
+@pytest.mark.parametrize("kind", list(DecisionKind))
 def test_a_decision_of_one_kind_cannot_do_what_another_does(
     ring: Keyring, key: TrustedKey, kind: DecisionKind, permits: Permits
 ) -> None:
