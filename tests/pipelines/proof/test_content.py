@@ -10,7 +10,7 @@ from components.core.decision import Verdict
 from components.core.errors import ExitCode
 from components.core.evidence import GateEvidence, read_evidence
 from components.core.manifest import Kind, Manifest
-from components.core.report import Report
+from components.core.report import Report, StepError
 from components.core.suites import HEADS, write_heads
 from pipelines.proof.walk import verify_model
 from tests.pipelines.proof.chain import Chain, breaks, of_decision, released
@@ -162,6 +162,20 @@ def test_evidence_is_read_as_it_was_signed(chain: Chain) -> None:
     better = answered(chain, row_of(chain))
     chain.store.write(found.answers.key, better.to_bytes())
     assert f"{found.answers.key} was changed" in breaks(chain.verify())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"step": "redact"}, "is of redact, another step"),
+        ({"error": StepError(exit_code=4, message="no disk")}, "is of ingest, which failed"),
+    ],
+)
+def test_the_report_of_another_or_of_a_failed_step_is_found(chain: Chain, changes: dict[str, Any], said: str) -> None:
+    key = f"{'/'.join(chain.documents.key.split('/')[:2])}/report.json"
+    report = Report.read(chain.store.read(key), key).model_copy(update=changes)
+    chain.store.write(key, report.to_bytes())
+    assert said in only(chain, chain.documents)
 
 
 def test_parents_that_an_older_sluice_named_by_digest_alone_are_followed(chain: Chain) -> None:

@@ -262,6 +262,12 @@ def test_a_name_that_a_registry_does_not_know_or_cannot_prove_is_invalid_input(r
     assert isinstance(run("verify", name).exception, InvalidInput)
 
 
+def test_an_environment_without_trust_roots_is_told_so(place: Chain) -> None:
+    text = Path("environments/local.yaml").read_text()
+    Path("environments/local.yaml").write_text(text.replace("./trust.json", ""))
+    assert "the environment names no trust roots" in verified(ENDPOINT).output
+
+
 def test_an_environment_without_endpoints_still_has_models(place: Chain) -> None:
     text = Path("environments/local.yaml").read_text()
     Path("environments/local.yaml").write_text(text.replace("sqlite:///endpoints.db", ""))
