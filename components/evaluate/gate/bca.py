@@ -24,18 +24,26 @@ BLOCK = 1000
 
 
 def resampled_means(data: Grouped, resamples: int, seed: int) -> Iterator[Floats]:
-    """The means of resamples of the groups, in blocks of the shape (resamples) or (resamples, data sets).
-
-    A resample is how often it holds each group, so all means are one product of matrices.
-    """
+    """The means of resamples of the groups, in blocks of the shape (resamples) or (resamples, data sets)."""
     generator = np.random.default_rng(seed)
     for start in range(0, resamples, BLOCK):
-        rows = min(BLOCK, resamples - start)
-        drawn = generator.integers(0, data.count, size=(rows, data.count), dtype=np.int32)
-        drawn += np.arange(rows, dtype=np.int32)[:, None] * data.count
-        held = np.bincount(drawn.ravel(), minlength=rows * data.count).reshape(rows, data.count).astype(np.float64)
-        sums, sizes = held @ data.sums.T, held @ data.sizes
-        yield sums / (sizes[:, None] if sums.ndim == 2 else sizes)
+        shape = (min(BLOCK, resamples - start), data.count)
+        drawn = generator.integers(0, data.count, size=shape, dtype=np.int32)
+        yield _means_of_one(data, drawn) if data.sums.ndim == 1 else _means_of_many(data, drawn)
+
+
+def _means_of_one(data: Grouped, drawn: npt.NDArray[np.int32]) -> Floats:
+    """Sums and sizes are looked up together, as the two parts of a complex number: that halves the time."""
+    total = np.take(data.sums + 1j * data.sizes, drawn).sum(axis=1)
+    return np.asarray(total.real / total.imag)
+
+
+def _means_of_many(data: Grouped, drawn: npt.NDArray[np.int32]) -> Floats:
+    """How often each resample holds each group does for all data sets, in one product of matrices."""
+    rows = np.arange(len(drawn), dtype=np.int32)[:, None] * data.count
+    held = np.bincount((drawn + rows).ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
+    means: Floats = (held @ data.sums.T) / (held @ data.sizes)[:, None]
+    return means
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Bca:
             reached = special.ndtri(self._share_up_to(threshold)) - self._bias
             pace = 1 + self._acceleration * reached
             quantile = np.where(pace > 0, reached / pace, np.sign(reached) * np.inf) - self._bias
-        quantile = np.where(np.isneginf(reached), -np.inf, quantile)
+        quantile = np.where(np.isinf(reached), reached, quantile)  # beyond all resamples, on either side
         found: Floats = stats.t.cdf(quantile / self._widened, self.data.freedom)
         return np.maximum(found, least)
 

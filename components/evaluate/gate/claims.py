@@ -71,14 +71,22 @@ class Judged:
     @cached_property
     def p_value(self) -> float | None:
         """One-sided, against the claim not being true."""
-        return None if self.bounds is None else float(self.bounds.p_value(self.limit))
+        if self.bounds is None:
+            return None
+        return 0.0 if self._cannot_fail else float(self.bounds.p_value(self.limit))
+
+    @property
+    def _cannot_fail(self) -> bool:
+        """No score is below a floor of 0."""
+        return self.planned.claim.kind is ClaimKind.FLOOR and self.limit < 0
 
     @property
     def holds(self) -> bool:
         """Only where p-value and interval both say so, and nothing forbade to look."""
         if self.obstacle or self.bounds is None or self.p_value is None:
             return False
-        return self.p_value <= self.alpha and float(self.bounds.low(self.alpha)) > self.limit
+        shown = self._cannot_fail or float(self.bounds.low(self.alpha)) > self.limit
+        return shown and self.p_value <= self.alpha
 
 
 def check_claims(settings: Gate, exam: Exam) -> None:

@@ -48,11 +48,6 @@ class Grouped:
         """How many questions of a group are worth one where all of a group are answered alike (design effect)."""
         return float(np.max(self.total(self.sizes**2))) / self.questions
 
-    @property
-    def effective(self) -> float:
-        """How many groups of one size are worth as much as these; fewer than there are where a few are large."""
-        return self.questions / self.largest_effect
-
     @cached_property
     def freedom(self) -> float:
         """Degrees of freedom of the variance, after Satterthwaite, with variances of groups as their sizes squared.

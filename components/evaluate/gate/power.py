@@ -52,7 +52,7 @@ class Plan:
     @property
     def too_few_groups(self) -> bool:
         """Whether it rests on groups, and these are too few for any method."""
-        return not self._independent and Grouped(self.sizes, self.sizes).effective < FEWEST_GROUPS
+        return not self._independent and Grouped(self.sizes, self.sizes).freedom + 1 < FEWEST_GROUPS
 
     def chance(self, distance: float) -> float:
         """To show the claim where the truth is ``distance`` beyond the threshold, or as far as can be."""
