@@ -84,7 +84,7 @@ def advise(found: ClaimResult, claim: Claim, settings: Gate, needed: int | None)
         return ""
     beyond = found.estimate - found.threshold
     if beyond <= 0:
-        return f"More questions would not help {claim.name}: it is {100 * -beyond:.2g} points short as measured."
+        return "Where the estimate itself falls short, more questions would not help: the model has to be better."
     quantile = stats.norm.isf(found.alpha or settings.alpha)
     error = (found.estimate - found.low) / quantile
     quantiles = quantile + stats.norm.ppf(settings.power)
