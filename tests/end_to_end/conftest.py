@@ -20,7 +20,9 @@ version: 1
 name: tiny
 resolve:
   root: data
-  sources: [{path: tickets.jsonl}, {path: exam.jsonl, role: benchmark, name: exam}]
+  sources:
+    - {path: tickets.jsonl, licence: Apache-2.0}
+    - {path: exam.jsonl, role: benchmark, name: exam, licence: Apache-2.0}
 ingest: {id: id, group: group, created: created, max_reject_share: 0.2}
 validate:
   max_reject_share: 0.2
