@@ -25,7 +25,7 @@ from components.evaluate.gate.grouped import Grouped
 from components.evaluate.gate.tango import Tango
 
 FEW = 8
-"""Groups from which a variance can be told: its standard error is then about half of it."""
+"""Groups of one size from which a variance can be told; found by simulation (``rule``)."""
 
 
 def design_effect(data: Grouped, independent: Floats, rare: npt.NDArray[np.bool_]) -> Floats:
@@ -72,8 +72,7 @@ class EffectiveTango:
 
     @cached_property
     def _rare(self) -> npt.NDArray[np.bool_]:
-        differ = self._data.total((self.wins + self.losses > 0).astype(np.float64))
-        return np.asarray(differ < FEW)
+        return self._data.weighing(self.wins + self.losses > 0) < FEW
 
     @property
     def _says(self) -> npt.NDArray[np.bool_]:
@@ -117,8 +116,7 @@ class EffectiveClopperPearson:
 
     @cached_property
     def _rare(self) -> npt.NDArray[np.bool_]:
-        fail = self.data.total((self.data.sums < self.data.sizes).astype(np.float64))
-        return np.asarray(fail < FEW)
+        return self.data.weighing(self.data.sums < self.data.sizes) < FEW
 
     @property
     def _says(self) -> npt.NDArray[np.bool_]:

@@ -50,13 +50,17 @@ class Grouped:
 
     @cached_property
     def freedom(self) -> float:
-        """Degrees of freedom of the variance, after Satterthwaite, with variances of groups as their sizes squared.
+        """Degrees of freedom of the variance; one less than the groups where all are of one size."""
+        return max(1.0, float(np.max(self.weighing(self.sizes > 0))) - 1)
 
-        R. M. Bell and D. F. McCaffrey 2002, Survey Methodology 28:169-181; one less than the groups where all are of
-        one size.
+    def weighing(self, chosen: npt.NDArray[np.bool_]) -> Floats:
+        """How many groups of one size tell as much of a variance as the chosen ones.
+
+        After Satterthwaite, with variances of groups as their sizes squared (R. M. Bell and D. F. McCaffrey 2002, Survey
+        Methodology 28:169-181).
         """
-        squares, fourths = (float(np.max(self.total(self.sizes**power))) for power in (2, 4))
-        return max(1.0, squares**2 / fourths - 1)
+        squares, fourths = (self.total(chosen * self.sizes**power) for power in (2, 4))
+        return squares**2 / np.maximum(fourths, 1.0)
 
     @cached_property
     def mean(self) -> Floats:

@@ -17,6 +17,7 @@ from scipy import stats
 
 from components.evaluate.gate import outcomes
 from components.evaluate.gate.bounds import Floats
+from components.evaluate.gate.cluster_t import skew_error, untransformed
 from components.evaluate.gate.grouped import Grouped
 from components.evaluate.gate.rule import FEWEST_GROUPS
 
@@ -119,4 +120,5 @@ class Plan:
         size, count = self._equal
         error = self.spread * np.sqrt((1 + (size - 1) * self.correlation) / self.questions)
         freedom = count - 1
-        return float(stats.nct.sf(stats.t.isf(self.alpha, freedom), freedom, (truth - self.threshold) / error))
+        reached = untransformed(stats.t.isf(self.alpha, freedom), -skew_error(freedom))
+        return float(stats.nct.sf(reached, freedom, (truth - self.threshold) / error))

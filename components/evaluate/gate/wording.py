@@ -25,7 +25,7 @@ def of_claim(found: ClaimResult, claim: Claim, settings: Gate) -> str:
     if found.code == "too_few_answers":
         return (
             f"{claim.name}: rests on {found.questions:,} questions in {found.groups:,} groups; at least"
-            f" {settings.fewest_answers} questions are needed, and {FEWEST_GROUPS} groups of equal weight where scores"
+            f" {settings.fewest_answers} questions are needed, and {FEWEST_GROUPS} groups of one size where scores"
             " are not right or wrong, one question a group"
         )
     if found.code == "suite_too_small":
