@@ -11,6 +11,7 @@ from components.core.errors import ExitCode
 from components.core.manifest import Kind, Manifest
 from components.core.settings import StepSettings
 from components.core.store import Store
+from pipelines.proof import ledger
 from pipelines.proof.artifacts import Artifacts
 from pipelines.proof.decisions import Decisions
 from pipelines.proof.ledger import Ledger
@@ -159,3 +160,8 @@ def test_rejected_rows_are_hashed_too(chain: Chain) -> None:
     assert verify_model(chain.scene(), [made.named]).exit_code is ExitCode.DONE
     chain.flip(next(key for key in chain.store.list("curate") if "rejects" in key))
     assert verify_model(chain.scene(), [made.named]).exit_code is ExitCode.REFUSED
+
+
+def test_a_document_that_is_larger_than_any_is_not_read(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "MOST_DOCUMENT", 100)
+    assert "more than Sluice ever writes there" in chain.verify().summary

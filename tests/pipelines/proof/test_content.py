@@ -139,6 +139,13 @@ def test_a_shard_with_fewer_rows_than_its_manifest_says_is_found(chain: Chain) -
     assert "has 6 rows, its manifest says 7" in only(chain, made)
 
 
+def test_a_shard_of_another_length_than_its_manifest_says_is_found(chain: Chain) -> None:
+    (shard,) = chain.documents.shards
+    longer = shard.model_copy(update={"bytes": shard.bytes + 1})
+    made = rewritten(chain, chain.documents, shards=(longer,), bytes=longer.bytes)
+    assert f"has {shard.bytes} bytes, its manifest says {longer.bytes}" in only(chain, made)
+
+
 def test_a_shard_outside_the_store_is_not_read(chain: Chain) -> None:
     (shard,) = chain.documents.shards
     made = rewritten(chain, chain.documents, shards=(shard.model_copy(update={"uri": "../tickets.jsonl"}),))
