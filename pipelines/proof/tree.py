@@ -62,7 +62,8 @@ def noted(node: Node) -> int:
 
 def lines(node: Node, depth: int = 0) -> Iterator[str]:
     """The tree as a person reads it, a line a node."""
-    said = node.said or ("" if node.holds else "broken below")
+    below = node.mark is not Mark.BROKEN and not node.holds
+    said = " – ".join(filter(None, [node.said, "broken below" if below else ""]))
     yield f"{'  ' * depth}{node.sign()} {one_line(node.title)}{f'  {one_line(said)}' if said else ''}"
     for child in node.children:
         yield from lines(child, depth + 1)
