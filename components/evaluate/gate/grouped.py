@@ -56,8 +56,8 @@ class Grouped:
     def weighing(self, chosen: npt.NDArray[np.bool_]) -> Floats:
         """How many groups of one size tell as much of a variance as the chosen ones.
 
-        After Satterthwaite, with variances of groups as their sizes squared (R. M. Bell and D. F. McCaffrey 2002, Survey
-        Methodology 28:169-181).
+        After Satterthwaite, with variances of groups as their sizes squared (R. M. Bell and D. F. McCaffrey 2002,
+        Survey Methodology 28:169-181).
         """
         squares, fourths = (self.total(chosen * self.sizes**power) for power in (2, 4))
         return squares**2 / np.maximum(fourths, 1.0)

@@ -9,8 +9,8 @@
   (Tango), and a floor of 0.95 in 11 % by t without its correction; a floor of 0.95 for scores spread over 0 to 1, in
   5.8 % by BCa and by t with the skewness as measured. Together: no more than 5.2 % was found, of even and of uneven
   groups. Where scores spread evenly the three agree, and being careful costs a point or two of power.
-- From fewer than 40 groups (of one size, or as many as are worth that) skewness cannot be told, and none holds its level:
-  the claim is refused as resting on too few.
+- From fewer than 40 groups (of one size, or as many as are worth that) skewness cannot be told, and none holds its
+  level: the claim is refused as resting on too few.
 """
 
 from __future__ import annotations
