@@ -174,11 +174,11 @@ def result(one: Judged, settings: Gate) -> ClaimResult:
     return found.model_copy(update={"text": wording.of_claim(found, claim, settings)})
 
 
-def advice(one: Judged, settings: Gate) -> str:
+def advice(one: Judged, found: ClaimResult, settings: Gate) -> str:
     """What to do about a claim that does not hold."""
     too_small = one.obstacle == "suite_too_small"
     needed = one.planned.plan.needed(one.planned.claim.distance, settings.power) if too_small else None
-    return wording.advise(result(one, settings), one.planned.claim, settings, needed)
+    return wording.advise(found, one.planned.claim, settings, needed)
 
 
 def digits(number: float) -> float:

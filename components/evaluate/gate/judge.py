@@ -171,13 +171,15 @@ def _findings(
 ) -> Findings:
     values = [given.values for given in scores.values()]
     lost, won = contests.contests(store, exam, case.suites, [paper.answers for paper in case.papers], values, settings)
+    results = tuple(claims.result(one, settings) for one in judged)
+    failed = [pair for pair in zip(judged, results, strict=True) if pair[1].applies and not pair[1].holds]
     return Findings(
         verdict=Verdict.PASS if claims.all_hold(judged) else Verdict.REFUSE,
-        claims=tuple(claims.result(one, settings) for one in judged),
+        claims=results,
         tallies=contests.tallies(exam, values),
         lost=lost,
         won=won,
-        advice=tuple(claims.advice(one, settings) for one in judged if one.planned.applies and not one.holds),
+        advice=tuple(claims.advice(one, found, settings) for one, found in failed),
     )
 
 

@@ -21,8 +21,8 @@ from components.evaluate.gate.cluster_t import skew_error, untransformed
 from components.evaluate.gate.grouped import Grouped
 from components.evaluate.gate.rule import FEWEST_GROUPS
 
-HALVINGS = 14
-"""Of distances: to a ten-thousandth."""
+HALVINGS = 10
+"""Of distances: to a thousandth."""
 MOST_QUESTIONS = 1_000_000
 """More than that nobody is told to ask."""
 
