@@ -8,6 +8,7 @@ from components.core.attempt import Attempt
 from components.core.errors import InvalidInput
 from components.core.manifest import Kind
 from components.core.rows import read_batches
+from components.core.suites import read_heads
 from components.evaluate.benchmark import examiner as asking
 from components.evaluate.benchmark.harness import benchmark, benchmark_references
 from components.evaluate.benchmark.settings import Benchmark
@@ -254,6 +255,18 @@ def test_answers_that_do_not_fit_into_the_context_are_refused(exam) -> None:
 def test_a_choice_question_without_its_reference_is_refused(exam) -> None:
     with pytest.raises(InvalidInput, match="is none of its choices"):
         exam(choice=[("help me", "unheard of", INTENTS)])
+
+
+def test_answers_carry_the_heads_of_the_suites_that_were_asked(
+    store, commit_model, commit_suites, commit_overlap
+) -> None:
+    suites, heads = commit_suites(intents=GENERATED[:2], choice=CHOSEN[:2])
+    model = commit_model([head.content_digest for head in heads])
+    outcome = benchmark(Attempt(store, "benchmark"), model, suites, commit_overlap(), Benchmark())
+    answers = outcome.manifests["answers"]
+    assert read_heads(store, answers) == read_heads(store, suites)
+    asked = {parent.role: parent.digest for parent in answers.parents}
+    assert (asked["model"], asked["suites"]) == (model.digest, suites.digest)
 
 
 def test_an_adapter_is_refused(store, commit_model, commit_suites, commit_overlap) -> None:
