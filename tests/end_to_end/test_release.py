@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,26 @@ from tests.end_to_end.conftest import Project
 NEVER = "gate.claims=[{suite: exam, floor: 1.0, see: 0.5}]"
 
 
+@pytest.fixture(scope="session")
+def waiting(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which a first model serves and the release of a second one waits for a person."""
+    project = _copy(finished, tmp_path_factory.mktemp("waiting") / "project")
+    project.sluice("keys", "new", "anna")
+    run = release(project, "train.0.finetune.max_steps=5", "decide.approvals=1", code=3)
+    assert run["state"] == "held"
+    assert "anna" in run["outcome"]
+    assert serving(project)["generation"] == 1
+    return project
+
+
 @pytest.fixture
-def released(finished: Project, tmp_path: Path) -> Project:
-    """A project of one's own in which a first model serves; its lifecycle is answered from the cache."""
-    folder = tmp_path / "project"
-    shutil.copytree(finished.folder, folder, symlinks=True)
+def held(waiting: Project, tmp_path: Path) -> Project:
+    """Such a project of one's own."""
+    return _copy(waiting, tmp_path / "project")
+
+
+def _copy(project: Project, folder: Path) -> Project:
+    shutil.copytree(project.folder, folder, symlinks=True)
     return Project(folder)
 
 
@@ -46,93 +63,80 @@ def test_a_first_model_is_released_by_the_floor(finished: Project) -> None:
     assert "release" in audit
 
 
+def _held(project: Project) -> str:
+    return next(run for run in _releases(project) if json.loads(_status(project, run))["state"] == "held")
+
+
+def _status(project: Project, run: str) -> str:
+    return project.sluice("status", run, "--json", code=None).stdout
+
+
 def _releases(project: Project) -> list[str]:
     return [line.split()[0] for line in project.sluice("runs").stdout.splitlines() if line.startswith("release")]
 
 
-def test_a_refused_candidate_is_a_success_with_exit_3_and_changes_nothing(released: Project) -> None:
-    before = serving(released)
-    run = release(released, NEVER, "train.0.finetune.max_steps=5", code=3)
+def test_a_refused_candidate_is_a_success_with_exit_3_and_changes_nothing(held: Project) -> None:
+    run = release(held, NEVER, "train.0.finetune.max_steps=5", code=3)
     assert run["state"] == "refused"
     assert (states(run)["decide"], states(run)["card"], states(run)["transition"]) == ("done", "skipped", "skipped")
-    assert serving(released) == before
-    page = (released.folder / "runs" / "latest" / "report.html").read_text()
-    assert "refused" in page.lower()
+    assert serving(held)["generation"] == 1
+    page = (held.folder / "runs" / "latest" / "report.html").read_text()
+    assert "Refused" in page
     assert run["outcome"].split(".")[0] in page
 
 
-def test_the_model_that_serves_is_not_decided_about_again(released: Project) -> None:
-    run = release(released, "gate.alpha=0.04")
-    assert run["state"] == "done"
-    assert states(run)["transition"] == "skipped"
-    assert serving(released)["generation"] == 1
-
-
-def test_a_card_with_a_missing_part_refuses_the_release(released: Project) -> None:
-    run = release(released, "train.0.finetune.max_steps=5", "card.contact=", code=3)
+def test_a_card_with_a_missing_part_refuses_the_release(held: Project) -> None:
+    run = release(held, "train.0.finetune.max_steps=5", "card.contact=''", code=3)
     assert run["state"] == "refused"
     assert "card.contact" in run["outcome"]
     assert (states(run)["card"], states(run)["transition"]) == ("done", "skipped")
-    assert serving(released)["generation"] == 1
+    assert serving(held)["generation"] == 1
 
 
-def test_a_held_run_goes_on_when_it_is_approved(released: Project) -> None:
-    released.sluice("keys", "new", "anna")
-    run = release(released, "train.0.finetune.max_steps=5", "decide.approvals=1", code=3)
-    assert run["state"] == "held"
-    assert "anna" in run["outcome"]
-    assert serving(released)["generation"] == 1
-    done = released.sluice("approve", run["run"], "--as", "anna", "--reason", "I read the lost questions.")
+def test_a_held_run_goes_on_when_it_is_approved(held: Project) -> None:
+    done = held.sluice("approve", "latest", "--as", "anna", "--reason", "I read the lost questions.")
     assert "✓ transition" in done.stdout
-    assert serving(released)["generation"] == 2
-    again = released.sluice("approve", run["run"], "--as", "anna", "--reason", "Once more.", code=3)
+    assert serving(held)["generation"] == 2
+    again = held.sluice("approve", _held(held), "--as", "anna", "--reason", "Once more.", code=3)
     assert "has spoken about this case already" in again.stderr
+    assert "anna: I read the lost questions." in held.sluice("audit", "tiny").stdout
 
 
-def test_a_held_run_that_is_refused_stays_where_it_is(released: Project) -> None:
-    released.sluice("keys", "new", "anna")
-    run = release(released, "train.0.finetune.max_steps=5", "decide.approvals=1", code=3)
-    done = released.sluice("refuse", run["run"], "--as", "anna", "--reason", "Network got worse.", code=3)
+def test_a_held_run_that_is_refused_stays_where_it_is(held: Project) -> None:
+    done = held.sluice("refuse", "latest", "--as", "anna", "--reason", "Network got worse.", code=3)
     assert "Refused by anna: Network got worse." in done.stdout
-    assert serving(released)["generation"] == 1
+    assert serving(held)["generation"] == 1
 
 
-def test_two_people_are_two(released: Project) -> None:
-    for name in ("anna", "bert"):
-        released.sluice("keys", "new", name)
-    run = release(released, "train.0.finetune.max_steps=5", "decide.approvals=2", code=3)
-    first = released.sluice("approve", run["run"], "--as", "anna", "--reason", "Good.", code=3)
-    assert "1 more approval is waited for" in first.stdout
-    assert serving(released)["generation"] == 1
-    released.sluice("approve", run["run"], "--as", "bert", "--reason", "Good.")
-    assert serving(released)["generation"] == 2
+def test_who_has_no_key_cannot_approve(held: Project) -> None:
+    done = held.sluice("approve", "latest", "--as", "ana", "--reason", "Good.", code=2)
+    assert "did you mean anna" in done.stderr
 
 
-def test_a_frozen_endpoint_refuses_and_goes_on_after_the_thaw(released: Project) -> None:
-    released.sluice("keys", "new", "anna")
-    released.sluice("freeze", "tiny", "--as", "anna", "--reason", "It is Friday.")
-    run = release(released, "train.0.finetune.max_steps=5", code=3)
-    assert "frozen" in run["error"]
-    released.sluice("thaw", "tiny", "--as", "anna", "--reason", "It is Monday.")
-    assert release(released, "train.0.finetune.max_steps=5")["state"] == "done"
-    assert serving(released)["generation"] == 4
+def test_a_frozen_endpoint_takes_no_release_until_the_thaw(held: Project) -> None:
+    held.sluice("freeze", "tiny", "--as", "anna", "--reason", "It is Friday.")
+    done = held.sluice("approve", "latest", "--as", "anna", "--reason", "Good.", code=3)
+    assert "is frozen" in done.stderr
+    assert serving(held)["champion"] == serving(held)["champion"]
+    held.sluice("thaw", "tiny", "--as", "anna", "--reason", "It is Monday.")
+    assert (serving(held)["generation"], serving(held)["frozen"]) == (3, "")
 
 
-def test_a_registry_that_was_lost_is_repaired_from_what_should_serve(released: Project) -> None:
-    assert "champion" in released.sluice("registry", "list").stdout
-    database = released.folder / ".sluice" / "mlflow.db"
+def test_a_registry_that_was_lost_is_repaired_from_what_should_serve(held: Project) -> None:
+    assert "champion" in held.sluice("registry", "list").stdout
+    database = held.folder / ".sluice" / "mlflow.db"
     database.rename(database.with_suffix(".away"))
-    assert "champion" in released.sluice("registry", "repair").stdout
-    assert "champion" in released.sluice("registry", "list").stdout
+    assert "champion" in held.sluice("registry", "repair").stdout
+    assert "champion" in held.sluice("registry", "list").stdout
 
 
-def test_a_champion_that_was_deleted_from_the_store_is_told_of_and_nothing_changes(released: Project) -> None:
-    champion = serving(released)["champion"]["key"]
-    shutil.rmtree((released.folder / ".sluice" / "store" / champion).parent)
-    run = release(released, "train.0.finetune.max_steps=5", code=2)
-    assert "its champion" in run["error"]
-    assert "cannot be compared with" in run["error"]
-    assert serving(released)["generation"] == 1
+def test_a_champion_that_was_deleted_from_the_store_is_told_of_and_nothing_changes(held: Project) -> None:
+    champion = serving(held)["champion"]["key"]
+    shutil.rmtree((held.folder / ".sluice" / "store" / champion).parent)
+    done = held.sluice("approve", "latest", "--as", "anna", "--reason", "Good.", code=2)
+    assert "its champion" in done.stderr
+    assert "cannot be compared with" in done.stderr
+    assert serving(held)["generation"] == 1
 
 
 def test_what_serves_is_verified_back_to_the_sources(finished: Project) -> None:
@@ -141,10 +145,9 @@ def test_what_serves_is_verified_back_to_the_sources(finished: Project) -> None:
     assert "verified" in done.stdout.splitlines()[-1]
 
 
-def test_a_graph_that_somebody_put_into_the_store_is_not_run(released: Project) -> None:
+def test_a_graph_that_somebody_put_into_the_store_is_not_run(held: Project) -> None:
     """Whoever can write a request and a graph cannot have the graph run under the account that signs."""
-    run = release(released)
-    store = released.folder / ".sluice" / "store"
+    store = held.folder / ".sluice" / "store"
     request = next(path for path in (store / "requests").iterdir())
     code = (
         "import json, sys; from pathlib import Path\n"
@@ -159,11 +162,6 @@ def test_a_graph_that_somebody_put_into_the_store_is_not_run(released: Project) 
         "new.put(Store('.sluice/store'))\n"
         "dispatch(new.name, load_recipe(Path('recipe.yaml')), load_environment('local'))\n"
     )
-    import subprocess
-    import sys
 
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=released.folder, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=held.folder, capture_output=True, text=True, check=False)
     assert "pins another graph" in done.stderr
-    assert run["state"] == "done"

@@ -149,7 +149,7 @@ def _judge(store: Store, settings: Gate, case: Case) -> tuple[GateEvidence, Figu
     exam = read_exam(store, case.suites)
     claims.check_claims(settings, exam)
     serving = case.incumbent.model
-    if serving and serving.digest == case.model.digest:
+    if serving and serving.content_digest == case.model.content_digest:
         return _evidence(settings, case, Findings(Verdict.SERVES)), {}
     # What the suites can show is foretold before an answer is read.
     plans = claims.planned(settings, exam, compared=serving is not None)

@@ -42,7 +42,7 @@ def carry_out(
         raise Refused(
             f"{where}: is for {decision.endpoint} in {decision.environment}, not for {endpoint} in {environment}"
         )
-    _check_unused(endpoints, decision, where)
+    _check_history(endpoints, decision, where)
     new = after(endpoints.read(endpoint), decision, now.isoformat(timespec="milliseconds"))
     if decision.subject:
         _check_model(store, decision, where)
@@ -53,9 +53,13 @@ def carry_out(
     return new
 
 
-def _check_unused(endpoints: Endpoints, decision: Decision, where: str) -> None:
-    """The store refuses it too; here it gets its own sentence, before what it would change is looked at."""
-    used = next((state for state in endpoints.history(decision.endpoint) if state.decision == decision.id), None)
+def _check_history(endpoints: Endpoints, decision: Decision, where: str) -> None:
+    """A decision counts once (the store refuses it too, in fewer words), and a rollback leads to what has served."""
+    history = endpoints.history(decision.endpoint)
+    served = {state.champion.digest for state in history if state.champion}
+    if decision.kind is DecisionKind.ROLLBACK and (not decision.subject or decision.subject.digest not in served):
+        raise Refused(f"{where}: a rollback leads to a model that has served on {decision.endpoint}; this one has not")
+    used = next((state for state in history if state.decision == decision.id), None)
     if used:
         raise Conflict(
             f"{where}: was used already, for generation {used.generation} of {decision.endpoint}; a decision counts"

@@ -223,6 +223,18 @@ def test_a_frozen_endpoint_takes_no_release_and_takes_a_broken_glass(case: Case)
     assert case.endpoints.read(ENDPOINT).frozen
 
 
+def test_a_rollback_leads_to_what_has_served(case: Case) -> None:
+    anna = case.keys.add("anna")
+    first, envelope = case.passed("one")
+    act(case, envelope)
+    second, envelope = case.passed("two")
+    act(case, envelope)
+    to = {"kind": DecisionKind.ROLLBACK, "incumbent": second.digest}
+    with pytest.raises(Refused, match="has served"):
+        act(case, case.keys.signed(anna, **_now(subject=case.model("never").named, **to)))
+    assert act(case, case.keys.signed(anna, **_now(subject=first.named, **to))).champion == first.named
+
+
 def _now(**fields: Any) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {"issued": now.isoformat(), "expires": (now + timedelta(hours=1)).isoformat(), **fields}
