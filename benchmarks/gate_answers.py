@@ -105,10 +105,11 @@ def copied(sizes: Floats, values: Values, correlation: float, binary: bool = Fal
         lead = values(generator, shape)
         won, lost = np.zeros(shape), np.zeros(shape)
         for place in range(int(sizes.max())):
-            copies = generator.random(shape) < np.sqrt(correlation)
-            value = np.where(copies, lead, values(generator, shape)) * (sizes > place)
-            won += np.maximum(value, 0)
-            lost += np.maximum(-value, 0)
+            longer = np.flatnonzero(sizes > place)
+            copies = generator.random((runs, len(longer))) < np.sqrt(correlation)
+            value = np.where(copies, lead[:, longer], values(generator, copies.shape))
+            won[:, longer] += np.maximum(value, 0)
+            lost[:, longer] += np.maximum(-value, 0)
         return Answers(won, lost, sizes, binary)
 
     return draw

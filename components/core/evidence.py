@@ -29,7 +29,9 @@ class ClaimResult(Reason):
     applies: bool = Field(default=True, description="False for a comparison where nothing serves yet.")
     questions: int = 0
     groups: int = 0
-    method: str = Field(default="", description="How the interval was made: `tango`, `wilson`, `bca`, `cluster_t`.")
+    method: str = Field(
+        default="", description="How the interval was made: `tango`, `clopper_pearson`, `bca`, `cluster_t`."
+    )
     p_value: float | None = Field(default=None, description="One-sided, against the claim not being true.")
     alpha: float | None = Field(default=None, description="What p_value is held against, after Holm where it applies.")
     power: float | None = Field(default=None, description="Foretold before an answer was read: chance to show it.")
