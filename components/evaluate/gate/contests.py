@@ -89,8 +89,9 @@ def _first(exam: Exam, rows: npt.NDArray[np.int64], most: int) -> list[Place]:
 def _texts(store: Store, manifest: Manifest, wanted: set[Place], columns: list[str]) -> dict[Place, Row]:
     found: dict[Place, Row] = {}
     for batch in read_batches(store, manifest.shards, ["suite", "question", *columns]) if wanted else ():
-        found.update({(row["suite"], row["question"]): row for row in batch.to_pylist()})
-    return {place: found[place] for place in wanted}
+        rows = (((row["suite"], row["question"]), row) for row in batch.to_pylist())
+        found.update({place: row for place, row in rows if place in wanted})
+    return found
 
 
 def _example(contest: Contest, good: bool) -> Example:

@@ -59,13 +59,14 @@ def paragraph(found: Findings, incumbent: Incumbent) -> str:
     if found.faults:
         more = len(found.faults) - 1
         besides = f" Besides, {more} more thing{'s are' if more > 1 else ' is'} wrong." if more else ""
-        return f"Refused before any claim was looked at: {found.faults[0].text}.{besides}"
+        return f"Refused, whatever the claims say: {found.faults[0].text}.{besides}"
     asked = [claim for claim in found.claims if claim.applies]
     if found.verdict is Verdict.PASS:
         only = "" if incumbent.model else f" Nothing serves on {incumbent.endpoint} yet, so only floors were asked for."
         return f"The candidate passes: {_closest(asked)}.{only} There is nothing to do here; it is decided next."
     failed = [claim for claim in asked if not claim.holds]
-    count = f"{len(failed)} of {len(asked)} claims {'does' if len(failed) == 1 else 'do'} not hold"
+    verb = "does" if len(failed) == 1 else "do"
+    count = f"{len(failed)} of {len(asked)} claims {verb} not hold" if len(asked) > 1 else "its one claim does not hold"
     texts = "; ".join(claim.text for claim in failed[:MOST_CLAIMS])
     more_claims = f"; and {len(failed) - MOST_CLAIMS} more" if len(failed) > MOST_CLAIMS else ""
     advice = list(dict.fromkeys(found.advice))[:MOST_CLAIMS]
