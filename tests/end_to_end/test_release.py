@@ -75,26 +75,26 @@ def _releases(project: Project) -> list[str]:
     return [line.split()[0] for line in project.sluice("runs").stdout.splitlines() if line.startswith("release")]
 
 
-def test_a_refused_candidate_is_a_success_with_exit_3_and_changes_nothing(held: Project) -> None:
-    run = release(held, NEVER, "train.0.finetune.max_steps=5", code=3)
+def test_a_refused_candidate_is_a_success_with_exit_3_and_changes_nothing(waiting: Project) -> None:
+    run = release(waiting, NEVER, "train.0.finetune.max_steps=5", code=3)
     assert run["state"] == "refused"
     assert (states(run)["decide"], states(run)["card"], states(run)["transition"]) == ("done", "skipped", "skipped")
-    assert serving(held)["generation"] == 1
-    page = (held.folder / "runs" / "latest" / "report.html").read_text()
+    assert serving(waiting)["generation"] == 1
+    page = (waiting.folder / "runs" / "latest" / "report.html").read_text()
     assert "Refused" in page
     assert run["outcome"].split(".")[0] in page
 
 
-def test_a_card_with_a_missing_part_refuses_the_release(held: Project) -> None:
-    run = release(held, "train.0.finetune.max_steps=5", "card.contact=''", code=3)
+def test_a_card_with_a_missing_part_refuses_the_release(waiting: Project) -> None:
+    run = release(waiting, "train.0.finetune.max_steps=5", "card.contact=''", code=3)
     assert run["state"] == "refused"
     assert "card.contact" in run["outcome"]
     assert (states(run)["card"], states(run)["transition"]) == ("done", "skipped")
-    assert serving(held)["generation"] == 1
+    assert serving(waiting)["generation"] == 1
 
 
 def test_a_held_run_goes_on_when_it_is_approved(held: Project) -> None:
-    done = held.sluice("approve", "latest", "--as", "anna", "--reason", "I read the lost questions.")
+    done = held.sluice("approve", _held(held), "--as", "anna", "--reason", "I read the lost questions.")
     assert "✓ transition" in done.stdout
     assert serving(held)["generation"] == 2
     again = held.sluice("approve", _held(held), "--as", "anna", "--reason", "Once more.", code=3)
@@ -103,19 +103,19 @@ def test_a_held_run_goes_on_when_it_is_approved(held: Project) -> None:
 
 
 def test_a_held_run_that_is_refused_stays_where_it_is(held: Project) -> None:
-    done = held.sluice("refuse", "latest", "--as", "anna", "--reason", "Network got worse.", code=3)
+    done = held.sluice("refuse", _held(held), "--as", "anna", "--reason", "Network got worse.", code=3)
     assert "Refused by anna: Network got worse." in done.stdout
     assert serving(held)["generation"] == 1
 
 
 def test_who_has_no_key_cannot_approve(held: Project) -> None:
-    done = held.sluice("approve", "latest", "--as", "ana", "--reason", "Good.", code=2)
+    done = held.sluice("approve", _held(held), "--as", "ana", "--reason", "Good.", code=2)
     assert "did you mean anna" in done.stderr
 
 
 def test_a_frozen_endpoint_takes_no_release_until_the_thaw(held: Project) -> None:
     held.sluice("freeze", "tiny", "--as", "anna", "--reason", "It is Friday.")
-    done = held.sluice("approve", "latest", "--as", "anna", "--reason", "Good.", code=3)
+    done = held.sluice("approve", _held(held), "--as", "anna", "--reason", "Good.", code=3)
     assert "is frozen" in done.stderr
     assert serving(held)["champion"] == serving(held)["champion"]
     held.sluice("thaw", "tiny", "--as", "anna", "--reason", "It is Monday.")
@@ -133,7 +133,7 @@ def test_a_registry_that_was_lost_is_repaired_from_what_should_serve(held: Proje
 def test_a_champion_that_was_deleted_from_the_store_is_told_of_and_nothing_changes(held: Project) -> None:
     champion = serving(held)["champion"]["key"]
     shutil.rmtree((held.folder / ".sluice" / "store" / champion).parent)
-    done = held.sluice("approve", "latest", "--as", "anna", "--reason", "Good.", code=2)
+    done = held.sluice("approve", _held(held), "--as", "anna", "--reason", "Good.", code=2)
     assert "its champion" in done.stderr
     assert "cannot be compared with" in done.stderr
     assert serving(held)["generation"] == 1
