@@ -76,7 +76,8 @@ def tell(finished: Finished, store: Store, *, as_json: bool = False) -> None:
         for line in score_lines(run, store):
             click.echo(line)
         if run.outcome:
-            click.echo(f"\n{run.state}: {run.outcome}")
+            said = run.outcome if run.outcome.lower().startswith(run.state) else f"{run.state}: {run.outcome}"
+            click.echo(f"\n{said}")
         if run.error:
             click.echo(f"{run.run}: {run.error}", err=True)
             broken = next((step.name for step in run.steps if step.error), None)

@@ -30,6 +30,6 @@ class Act:
 ACTS = (
     Act(1, "a first model, released by the floor", State.DONE, ("train.0.finetune.epochs=2",)),
     Act(2, "a better one, released by comparison", State.DONE),
-    Act(3, "one from shuffled labels, refused", State.REFUSED, shuffled=True),
+    Act(3, "one from shuffled labels, refused", State.REFUSED, ("train.0.finetune.epochs=1",), shuffled=True),
 )
 """The second and the third are compared with what serves, so the first one is played before them where nothing does."""
