@@ -15,7 +15,7 @@ from components.core.run import Run, State
 from components.core.run_request import RunRequest
 from components.core.signing import sign
 from components.core.store import Store
-from components.core.trust import read_trust
+from components.core.trust import TrustRoots, read_trust
 from components.release.decide.settings import Decide
 from components.release.people import say, words_about
 from pipelines.dispatcher import PEOPLE, read_request
@@ -61,28 +61,35 @@ def speak(
         raise InvalidInput("--reason: is empty; say why, it stands in the audit")
     case = held_case(run, store)
     _check_asked(case, settings, name, store, environment, now)
-    decision = Decision(
+    word = _word(case, name, verdict, reason.strip(), roots, now, timedelta(hours=settings.valid_hours))
+    envelope = sign(word, key_address(environment, name), roots)
+    keep_decision(store, word, envelope)
+    say(store, word, envelope)
+    words = words_about(store, case.case, roots, now, environment.name, settings.approvers)
+    missing = 0 if words.refusal else max(settings.approvals - len(words.names), 0)
+    request = "" if missing else _ask_again(run, word, store)
+    return Said(word, words.names, missing, request)
+
+
+def _word(
+    case: Decision, name: str, verdict: Verdict, reason: str, roots: TrustRoots, now: datetime, holds: timedelta
+) -> Decision:
+    """What ``name`` says about a case, unsigned."""
+    return Decision(
         kind=DecisionKind.APPROVAL,
         endpoint=case.endpoint,
         environment=case.environment,
         subject=case.subject,
         incumbent=case.incumbent,
         verdict=verdict,
-        reasons=(Reason(code="approved" if verdict is Verdict.PASS else "refused", text=reason.strip()),),
+        reasons=(Reason(code="approved" if verdict is Verdict.PASS else "refused", text=reason),),
         policy=case.policy,
         case=case.case,
         issued=now.isoformat(),
-        expires=(now + timedelta(hours=settings.valid_hours)).isoformat(),
+        expires=(now + holds).isoformat(),
         signer=name,
         key_id=roots.active_key(name).key_id,
     )
-    envelope = sign(decision, key_address(environment, name), roots)
-    keep_decision(store, decision, envelope)
-    say(store, decision, envelope)
-    words = words_about(store, case.case, roots, now, environment.name, settings.approvers)
-    missing = 0 if words.refusal else max(settings.approvals - len(words.names), 0)
-    request = "" if missing else _ask_again(run, decision, store)
-    return Said(decision, words.names, missing, request)
 
 
 def _check_asked(

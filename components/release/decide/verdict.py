@@ -58,36 +58,34 @@ def decide(
     words = words_about(attempt.store, case, roots, moment, environment, settings.approvers)
     answer = _answer(found, settings, words, _who_may(roots, settings, environment))
     kept = attempt.attach("decision", POLICY, policy.encode())
-    decision = Decision(
-        kind=DecisionKind.GATE if answer.verdict is Verdict.HOLD else DecisionKind.RELEASE,
-        endpoint=endpoint,
-        environment=environment,
-        subject=found.candidate,
-        incumbent=found.incumbent.model.digest if found.incumbent.model else "",
-        verdict=answer.verdict,
-        permits=Permits.CHAMPION if answer.verdict is Verdict.PASS else Permits.NOTHING,
-        reasons=(*answer.reasons, *found.reasons),
-        evidence=(
-            Evidence(role="gate", key=evidence.key, digest=evidence.digest),
-            Evidence(role="policy", key=kept.uri, digest=kept.sha256),
-            *answer.approvals,
-        ),
-        policy=found.policy,
-        case=case,
-        **_signer(roots, moment, settings),
+    named = (
+        Evidence(role="gate", key=evidence.key, digest=evidence.digest),
+        Evidence(role="policy", key=kept.uri, digest=kept.sha256),
     )
+    where = {"endpoint": endpoint, "environment": environment, "case": case}
+    decision = _decision(found, answer, named, **where, **_signer(roots, moment, settings))
     envelope = sign(decision, key, roots)
     keep_decision(attempt.store, decision, envelope)
     attempt.examples.append(Example(title=f"decision {decision.id}", before=answer.said))
     with attempt.rows(Kind.REPORT, "decision") as writer:
         pass
-    extra = (attempt.attach("decision", ENVELOPE, envelope), kept)
-    return attempt.commit(
-        {"decision": Draft(Kind.REPORT, writer, extra=extra)},
-        settings=settings,
-        inputs={"evidence": evidence},
-        word=answer.verdict,
-        said=answer.said,
+    draft = Draft(Kind.REPORT, writer, extra=(attempt.attach("decision", ENVELOPE, envelope), kept))
+    inputs = {"evidence": evidence}
+    return attempt.commit({"decision": draft}, settings=settings, inputs=inputs, word=answer.verdict, said=answer.said)
+
+
+def _decision(found: GateEvidence, answer: Answer, named: tuple[Evidence, ...], **where: str) -> Decision:
+    """What is signed: the answer about what the gate looked at. Held, it is the gate's decision, not a release."""
+    return Decision(
+        kind=DecisionKind.GATE if answer.verdict is Verdict.HOLD else DecisionKind.RELEASE,
+        subject=found.candidate,
+        incumbent=found.incumbent.model.digest if found.incumbent.model else "",
+        verdict=answer.verdict,
+        permits=Permits.CHAMPION if answer.verdict is Verdict.PASS else Permits.NOTHING,
+        reasons=(*answer.reasons, *found.reasons),
+        evidence=(*named, *answer.approvals),
+        policy=found.policy,
+        **where,
     )
 
 
