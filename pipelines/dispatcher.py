@@ -9,6 +9,7 @@ import threading
 
 from components.core.decision import DecisionKind
 from components.core.errors import Refused
+from components.core.manifest import resolve_reference
 from components.core.run_request import FOLDER, RunRequest
 from components.core.signing import verify
 from components.core.store import Store
@@ -16,6 +17,9 @@ from components.core.trust import read_trust
 from components.release.people import word_key
 from pipelines.backends.local_run import Ask, start
 from pipelines.environment import LocalEnvironment
+from pipelines.proof.content import check_bytes
+from pipelines.proof.ledger import Ledger
+from pipelines.proof.tree import Broken
 from pipelines.recipe import RecipeBase
 from pipelines.runs import RunFolder
 
@@ -50,6 +54,7 @@ def dispatch(name: str, recipe: RecipeBase, environment: LocalEnvironment) -> Ru
     if request.asker == PEOPLE:
         _check_word(request, environment)
     _check_graph(request, recipe, environment)
+    _check_inputs(request, environment)
     arguments = tuple((given.role, given.reference) for given in request.inputs)
     return start(
         Ask(
@@ -61,6 +66,21 @@ def dispatch(name: str, recipe: RecipeBase, environment: LocalEnvironment) -> Ru
             asked_by=name,
         )
     )
+
+
+def _check_inputs(request: RunRequest, environment: LocalEnvironment) -> None:
+    """What lies where the request says must be the content that its name stands for, to the last byte."""
+    store = Store(environment.store)
+    for given in request.inputs:
+        manifest = resolve_reference(store, given.reference)
+        try:
+            if manifest.content_digest != given.content_digest:
+                raise Broken(f"{manifest.key} is not the content that was asked for")
+            check_bytes(manifest, Ledger(store))
+        except Broken as error:
+            raise Refused(
+                f"request {request.name[:12]}: its {given.role} does not hold: {error}; run what asked for it again"
+            ) from error
 
 
 def _check_word(request: RunRequest, environment: LocalEnvironment) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 
+from components.core.sources import plain_name
 from pipelines import catalogue
 from pipelines.environment import Environment, LocalEnvironment
+from pipelines.located_yaml import nearest
 from pipelines.placement import BACKENDS, secrets_of
 from pipelines.recipe import RecipeBase
 
@@ -55,7 +58,7 @@ def resources(recipe: RecipeBase, environment: Environment) -> list[str]:
     backend = BACKENDS[environment.backend]
     sections = [name for name in catalogue.steps() if hasattr(recipe, name)]
     sections += [stage.name for stage in recipe.train]
-    found = list(_folders_of_this_machine(recipe, environment))
+    found = [*_folders_of_this_machine(recipe, environment), *_claims_on_no_suite(recipe)]
     for section in sections:
         wanted = secrets_of(recipe, section)
         for name in wanted:
@@ -67,6 +70,20 @@ def resources(recipe: RecipeBase, environment: Environment) -> list[str]:
         secrets = {name: environment.secrets[name] for name in wanted if name in environment.secrets}
         found += backend.cannot(section, recipe.resources(section), secrets, environment)
     return found
+
+
+def _claims_on_no_suite(recipe: RecipeBase) -> Iterator[str]:
+    """A claim about a suite that this recipe does not make would be refused after the training, and not before."""
+    suites = [recipe.section("suites").held_out]
+    for source in recipe.section("resolve").sources:
+        if source.role == "benchmark":
+            if not source.name and re.search(r"[*?\[]", source.path):
+                return
+            suites.append(source.name or PurePosixPath(plain_name(source.path)).stem)
+    for entry in recipe.section("gate").claims:
+        for claim in getattr(entry, "any_of", (entry,)):
+            if claim.suite and claim.suite not in suites:
+                yield f"gate: claims: {claim.name}: there is no suite {claim.suite!r}; {nearest(claim.suite, suites)}"
 
 
 def _folders_of_this_machine(recipe: RecipeBase, environment: Environment) -> Iterator[str]:

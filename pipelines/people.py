@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from components.core.decision import Decision, DecisionKind, Reason, Verdict, decision_in, keep_decision
+from components.core.endpoint import open_endpoints
 from components.core.errors import InvalidInput, Refused
 from components.core.run import Run, State
 from components.core.run_request import RunRequest
@@ -53,19 +54,28 @@ def speak(
 ) -> Said:
     """Signs what ``name`` says about a held run, and asks for its release again when nobody else is waited for.
 
-    Raises InvalidInput for an empty reason, Refused when the run is not held, the person was not asked, or the person
-    has spoken already.
+    Who has said the same before is not asked to sign again: what was broken off goes on. Raises InvalidInput for an
+    empty reason, Refused when the run is not held, the person was not asked or has said the opposite, the case was
+    refused, or the model serves already.
     """
     store, roots, now = Store(environment.store), read_trust(environment.trust), now or datetime.now(UTC)
     if not reason.strip():
         raise InvalidInput("--reason: is empty; say why, it stands in the audit")
     case = held_case(run, store)
-    _check_asked(case, settings, name, store, environment, now)
+    before = _check_asked(case, settings, name, verdict, environment, now)
+    if before:
+        return _what_follows(run, before, settings, environment, now)
     word = _word(case, name, verdict, reason.strip(), roots, now, timedelta(hours=settings.valid_hours))
     envelope = sign(word, key_address(environment, name), roots)
     keep_decision(store, word, envelope)
     say(store, word, envelope)
-    words = words_about(store, case.case, roots, now, environment.name, settings.approvers)
+    return _what_follows(run, word, settings, environment, now)
+
+
+def _what_follows(run: Run, word: Decision, settings: Decide, environment: LocalEnvironment, now: datetime) -> Said:
+    """Asks for the release again, unless others are still waited for. Doing it again does no harm."""
+    store, roots = Store(environment.store), read_trust(environment.trust)
+    words = words_about(store, word.case, roots, now, environment.name, settings.approvers)
     missing = 0 if words.refusal else max(settings.approvals - len(words.names), 0)
     request = "" if missing else _ask_again(run, word, store)
     return Said(word, words.names, missing, request)
@@ -93,15 +103,25 @@ def _word(
 
 
 def _check_asked(
-    case: Decision, settings: Decide, name: str, store: Store, environment: LocalEnvironment, now: datetime
-) -> None:
-    roots = read_trust(environment.trust)
+    case: Decision, settings: Decide, name: str, verdict: Verdict, environment: LocalEnvironment, now: datetime
+) -> Decision | None:
+    """The same word, where this person has spoken it already. Raises Refused where it cannot be spoken."""
+    store, roots = Store(environment.store), read_trust(environment.trust)
     roots.key_for(roots.active_key(name).key_id, DecisionKind.APPROVAL, environment.name, now)
     if settings.approvers and name not in settings.approvers:
         raise Refused(f"{name} was not asked about {case.endpoint}; {', '.join(settings.approvers)} are")
     words = words_about(store, case.case, roots, now, environment.name, settings.approvers)
-    if name in words.names:
-        raise Refused(f"{name} has spoken about this case already; a word cannot be taken back, another can be asked")
+    before = next((word.decision for word in words.counted if word.decision.signer == name), None)
+    if before and before.verdict is verdict:
+        return before
+    if before:
+        raise Refused(f"{name} has said {before.verdict} about this case already; a word cannot be taken back")
+    if words.refusal:
+        raise Refused(f"{words.refusal.decision.signer} has refused this case; train another candidate")
+    serving = open_endpoints(environment.endpoints).read(case.endpoint).champion
+    if serving and case.subject and serving.digest == case.subject.digest:
+        raise Refused(f"{case.endpoint}: this candidate serves already; there is nothing left to say about it")
+    return None
 
 
 def _ask_again(run: Run, word: Decision, store: Store) -> str:

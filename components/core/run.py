@@ -30,8 +30,13 @@ class State(StrEnum):
 
     @property
     def worked(self) -> bool:
-        """Whether the work was done, whatever the answer was: it is not done again for the same request."""
+        """Whether the work was done, whatever the answer was."""
         return self in (State.DONE, State.HELD, State.REFUSED)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing else comes of asking for the same again; a held run may find that people have spoken."""
+        return self in (State.DONE, State.REFUSED)
 
 
 class StepRun(Part):

@@ -36,11 +36,7 @@ def sign(decision: Decision, key_address: str, trust: TrustRoots) -> bytes:
     Raises InvalidInput when the key cannot be used, is readable by others, or is not the one that the trust roots
     name, Failed when the vault that holds it does not sign.
     """
-    trusted = trust.active_key(decision.signer)
-    path = key_file(key_address)
-    if path:
-        _check_key_file(path)
-    data = _signed(decision, key_address, trusted)
+    data = sign_payload(decision.statement(), PAYLOAD_TYPE, key_address, trust.active_key(decision.signer))
     try:
         verify(data, trust, key_address)
     except Refused as error:
@@ -50,20 +46,24 @@ def sign(decision: Decision, key_address: str, trust: TrustRoots) -> bytes:
     return data
 
 
-def _signed(decision: Decision, key_address: str, trusted: TrustedKey) -> bytes:
+def sign_payload(payload: bytes, payload_type: str, key_address: str, trusted: TrustedKey) -> bytes:
+    """The canonical envelope of any payload, signed by the key at ``key_address``; raises as ``sign`` does."""
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import Error as LibraryError
     from securesystemslib.signer import Signer
 
-    envelope = Envelope(decision.statement(), PAYLOAD_TYPE, {})
+    path = key_file(key_address)
+    if path:
+        _check_key_file(path)
+    envelope = Envelope(payload, payload_type, {})
     try:
         envelope.sign(Signer.from_priv_key_uri(key_address, _public(trusted)))
     except (LibraryError, ValueError, TypeError, OSError) as error:
-        raise InvalidInput(f"key {key_address}: cannot sign as {decision.signer}: {error}; name another key") from error
+        raise InvalidInput(f"key {key_address}: cannot sign as {trusted.name}: {error}; name another key") from error
     except Exception as error:
         # Each cloud's client has errors of its own, and none of them may pass for a signature.
         raise Failed(
-            f"key {key_address}: did not sign as {decision.signer}: {error}; look at the vault and at the rights to it"
+            f"key {key_address}: did not sign as {trusted.name}: {error}; look at the vault and at the rights to it"
         ) from error
     return canonical_json(envelope.to_dict()).encode()
 
@@ -74,10 +74,7 @@ def verify(envelope: bytes, trust: TrustRoots, where: str) -> Decision:
     Raises Refused for bytes that are not canonical, a signature that is wrong, and a key that may not. It does not
     look at the clock: ``check_moment`` does.
     """
-    from securesystemslib.dsse import Envelope
-    from securesystemslib.exceptions import VerificationError
-
-    document = _canonical(envelope, where)
+    document = _canonical(envelope, where, PAYLOAD_TYPE)
     decision = Decision.from_statement(base64.b64decode(document["payload"]), where)
     try:
         key = trust.key_for(document["signatures"][0]["keyid"], decision.kind, decision.environment, decision.issued_at)
@@ -85,11 +82,21 @@ def verify(envelope: bytes, trust: TrustRoots, where: str) -> Decision:
         raise Refused(f"{where}: {error}") from error
     if (decision.signer, decision.key_id) != (key.name, key.key_id):
         raise Refused(f"{where}: says that {decision.signer} signed it, but {key.name} did")
+    verify_payload(envelope, PAYLOAD_TYPE, key, where)
+    return decision
+
+
+def verify_payload(envelope: bytes, payload_type: str, key: TrustedKey, where: str) -> bytes:
+    """The payload of an envelope, once it is sure that this key signed it. Raises Refused as ``verify`` does."""
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import VerificationError
+
+    document = _canonical(envelope, where, payload_type)
     try:
         Envelope.from_dict(document).verify([_public(key)], 1)
     except VerificationError as error:
         raise Refused(f"{where}: the signature is not that of {key.name}: it was forged or changed") from error
-    return decision
+    return base64.b64decode(document["payload"])
 
 
 def check_moment(decision: Decision, now: datetime, where: str) -> None:
@@ -157,14 +164,14 @@ def _write_or_remove(path: Path, descriptor: int, data: bytes) -> None:
         raise
 
 
-def _canonical(envelope: bytes, where: str) -> dict[str, Any]:
+def _canonical(envelope: bytes, where: str, payload_type: str) -> dict[str, Any]:
     """The envelope as a document. Base64 has bits that nothing depends on, so only the one way to write it counts."""
     try:
         document = json.loads(envelope)
         (signature,) = document["signatures"]
         rebuilt = {
             "payload": _rewritten(document["payload"]),
-            "payloadType": PAYLOAD_TYPE,
+            "payloadType": payload_type,
             "signatures": [{"keyid": str(signature["keyid"]), "sig": _rewritten(signature["sig"])}],
         }
         canonical = canonical_json(rebuilt).encode()

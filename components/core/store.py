@@ -129,6 +129,11 @@ class Store:
         self.verify(key, hashlib.sha256(data).hexdigest(), sha256)
         return data
 
+    def check(self, key: str, sha256: str) -> None:
+        """Hashes an object as a stream. Raises InvalidInput when it is gone or not the one that the digest names."""
+        with self.open(key) as file:
+            self.verify(key, stream_digest(file), sha256)
+
     def verify(self, key: str, found: str, expected: str) -> None:
         """Raises InvalidInput when an object is not the one that its manifest names."""
         if found != expected:
@@ -183,6 +188,14 @@ class Store:
             remedy = _REMEDY.get(error.errno or 0, "look at the cause and run again; nothing half-written is ever read")
             reason = error.strerror or str(error)
             raise Failed(f"store {self.uri}: cannot {verb} {key}: {reason}; {remedy}") from error
+
+
+def stream_digest(file: BinaryIO) -> str:
+    """The SHA-256 of what a stream still holds."""
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _file_digest(path: Path) -> str:

@@ -116,8 +116,8 @@ def read_trust(address: str) -> TrustRoots:
             data: bytes = file.read()
     except FileNotFoundError as error:
         raise InvalidInput(
-            f"trust roots: there is no {address}; make them with `sluice keys new release`, or name the right file"
-            " as `trust` in the environment"
+            f"trust roots: there is no {address}; bring it back from a copy, or name the right file as"
+            " `trust` in the environment; only where there never was one, `sluice keys new release` makes it"
         ) from error
     except (OSError, ImportError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from components.core.decision import Decision, DecisionKind, Reason, Verdict
-from components.core.errors import Refused
+from components.core.errors import InvalidInput, Refused
 from components.core.signing import check_moment, verify
 from components.core.store import Store
 from components.core.trust import TrustRoots
@@ -62,10 +62,10 @@ def words_about(
     counted: list[Word] = []
     ignored: list[Reason] = []
     for key in store.list(f"{FOLDER}/{case}"):
-        envelope = store.read(key)
         try:
+            envelope = store.read(key)
             decision = counts(verify(envelope, trust, key), case, environment, approvers, now, key)
-        except Refused as error:
+        except (Refused, InvalidInput) as error:
             ignored.append(Reason(code="word_ignored", text=str(error)))
         else:
             counted.append(Word(decision, key, envelope))
@@ -75,8 +75,11 @@ def words_about(
 def counts(
     decision: Decision, case: str, environment: str, approvers: tuple[str, ...], now: datetime, where: str
 ) -> Decision:
-    """The decision, if it is a word about this case that counts now. Raises Refused otherwise."""
-    check_moment(decision, now, where)
+    """The decision, if it is a word about this case that counts now. Raises Refused otherwise.
+
+    An approval expires, a refusal does not: the case is closed.
+    """
+    check_moment(decision, now if decision.verdict is Verdict.PASS else decision.issued_at, where)
     if decision.kind is not DecisionKind.APPROVAL or decision.case != case or decision.environment != environment:
         raise Refused(f"{where}: is no word about this case; it is about {decision.case[:12] or decision.kind}")
     if approvers and decision.signer not in approvers:

@@ -65,11 +65,11 @@ def start(ask: Ask) -> RunFolder:
 
 
 def _given_up(folder: RunFolder) -> bool:
-    """Whether a run that was started before ended without success."""
+    """Whether a run that was started before came to no answer that stays."""
     for _ in range(int(GRACE_SECONDS / LOOK_EVERY_SECONDS)):
         run = folder.read()
         if run is not None:
-            return run.state.final and not run.state.worked
+            return run.state.final and not run.state.settled
         if folder.alive():
             return False
         time.sleep(LOOK_EVERY_SECONDS)  # another command may just be starting it

@@ -168,6 +168,8 @@ def _end(recorder: Recorder, state: State, error: str = "", code: int = 0) -> No
     broken = next((step for step in steps if step.state is State.FAILED), None)
     if state is State.FAILED and broken:
         error, code = error or broken.error, code or broken.exit_code
+    if not state.worked:
+        recorder.change(outcome="")  # what a step decided before did not come to pass
     if state in (State.HELD, State.REFUSED):
         code = int(ExitCode.REFUSED)
     elif state is not State.DONE:

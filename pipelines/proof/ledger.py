@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 import pyarrow as pa
 
 from components.core.canonical import sha256
 from components.core.errors import SluiceError
 from components.core.manifest import Shard
-from components.core.store import CHUNK, Store
+from components.core.store import Store, stream_digest
 from pipelines.proof.tree import Broken, short
 
 DAMAGE: tuple[type[Exception], ...] = (
@@ -114,11 +112,3 @@ class Ledger:
     def _compare(key: str, found: str, expected: str) -> None:
         if found != expected:
             raise Broken(f"{key} was changed: its SHA-256 is {short(found)}, and what names it says {short(expected)}")
-
-
-def stream_digest(file: BinaryIO) -> str:
-    """The SHA-256 of what a stream still holds."""
-    digest = hashlib.sha256()
-    while chunk := file.read(CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()

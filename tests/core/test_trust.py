@@ -112,7 +112,7 @@ def test_a_trust_file_that_says_nonsense_is_invalid(ring: Keyring, tmp_path: Pat
 
 
 def test_a_trust_file_that_is_missing_unnamed_a_folder_or_elsewhere_unknown_gets_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"there is no .*trust.json; make them with `sluice keys new release`"):
+    with pytest.raises(InvalidInput, match=r"there is no .*trust.json; bring it back from a copy"):
         read_trust(str(tmp_path / "trust.json"))
     with pytest.raises(InvalidInput, match="environment names none"):
         read_trust("")

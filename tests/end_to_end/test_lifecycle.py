@@ -13,7 +13,7 @@ from components.core.store import Store
 from pipelines.demo.tickets import PLANTS
 
 PARTS = ("settings", "data", "scores")
-UNCACHED = {"resolve", "request"}
+UNCACHED = {"resolve", "register", "request"}
 STOP_AT_SPLIT = ("--set", "split.resources.memory=1Mi")
 """Ends a run before the steps that take long."""
 

@@ -97,8 +97,11 @@ def test_a_held_run_goes_on_when_it_is_approved(held: Project) -> None:
     done = held.sluice("approve", _held(held), "--as", "anna", "--reason", "I read the lost questions.")
     assert "✓ transition" in done.stdout
     assert serving(held)["generation"] == 2
-    again = held.sluice("approve", _held(held), "--as", "anna", "--reason", "Once more.", code=3)
-    assert "has spoken about this case already" in again.stderr
+    again = held.sluice("approve", _held(held), "--as", "anna", "--reason", "Once more.")
+    assert "serves from generation 2" in again.stdout
+    refused = held.sluice("refuse", _held(held), "--as", "anna", "--reason", "I have changed my mind.", code=3)
+    assert "has said pass about this case already" in refused.stderr
+    assert serving(held)["generation"] == 2
     assert "anna: I read the lost questions." in held.sluice("audit", "tiny").stdout
 
 
@@ -120,6 +123,8 @@ def test_a_frozen_endpoint_takes_no_release_until_the_thaw(held: Project) -> Non
     assert serving(held)["champion"] == serving(held)["champion"]
     held.sluice("thaw", "tiny", "--as", "anna", "--reason", "It is Monday.")
     assert (serving(held)["generation"], serving(held)["frozen"]) == (3, "")
+    held.sluice("approve", _held(held), "--as", "anna", "--reason", "Good.")
+    assert serving(held)["generation"] == 4
 
 
 def test_a_registry_that_was_lost_is_repaired_from_what_should_serve(held: Project) -> None:
@@ -158,9 +163,10 @@ def test_a_graph_that_somebody_put_into_the_store_is_not_run(held: Project) -> N
         "from pipelines.environment import load_environment\n"
         "from pipelines.recipe import load_recipe\n"
         f"old = RunRequest.read(Path({str(request)!r}).read_bytes(), 'x')\n"
-        "new = old.model_copy(update={'spec': 'f' * 64})\n"
+        "recipe = load_recipe(Path('recipe.yaml'))\n"
+        "new = old.model_copy(update={'spec': 'f' * 64, 'recipe': recipe.digest, 'asker': 'lifecycle'})\n"
         "new.put(Store('.sluice/store'))\n"
-        "dispatch(new.name, load_recipe(Path('recipe.yaml')), load_environment('local'))\n"
+        "dispatch(new.name, recipe, load_environment('local'))\n"
     )
 
     done = subprocess.run([sys.executable, "-c", code], cwd=held.folder, capture_output=True, text=True, check=False)

@@ -445,7 +445,7 @@ def test_a_public_key_is_trusted_on_the_command_line(environment: LocalEnvironme
         (("new", "Anna"), "cannot be the name of a key"),
         (("new", "anna", "--signs", "releas"), "did you mean release?"),
         (("retire", "anna"), "anna has no active key"),
-        (("list",), "there is no ./.sluice/trust.json; make them with `sluice keys new release`"),
+        (("list",), "there is no ./.sluice/trust.json; bring it back from a copy"),
         (("revoke", "anna"), "Missing option '--reason'"),
         (("add", "anna", "--public", "nowhere.pem"), "does not exist"),
     ],

@@ -232,3 +232,12 @@ def test_resources_that_can_be_had_are_not_refused() -> None:
     everything = Resources(cpu=4, memory="8Gi", accelerator=GPU.accelerator, timeout="1h", spot=True, retries=3)
     assert list(kubeflow.cannot("x", everything, {"t": "secret://a/b"}, load_environment("kubeflow"))) == []
     assert list(vertex.cannot("x", Resources(cpu=4, memory="8Gi", accelerator=GPU.accelerator), {}, None)) == []
+
+
+def test_a_claim_about_a_suite_that_the_recipe_does_not_make_is_refused_before_the_training(tmp_path: Path) -> None:
+    helpdesk = next(path for path in shipped() if path.stem == "helpdesk")
+    environment = load_environment("local")
+    claims = "gate.claims=[{suite: exm, floor: 0.5}, {suite: held-out, floor: 0.5}]"
+    found = lint.resources(load_recipe(helpdesk, (claims,)), environment)
+    assert found == ["gate: claims: exm: floor 0.5: there is no suite 'exm'; did you mean exam?"]
+    assert lint.resources(load_recipe(helpdesk), environment) == []

@@ -13,6 +13,7 @@ import pytest
 
 from components.core.canonical import sha256
 from components.core.errors import Conflict, InvalidInput, Refused
+from components.core.manifest import Kind
 from components.core.run import Run, State, StepRun
 from components.core.run_request import RequestedInput, RunRequest
 from components.core.store import Store
@@ -152,10 +153,9 @@ SPEC = "the text of a compiled graph"
 
 
 def request(known, **changes: object) -> RunRequest:
-    given = (RequestedInput(role="model", content_digest="m", reference="r"),)
     facts = {"graph": "release", "spec": sha256(SPEC), "asker": "lifecycle"}
     facts |= {"recipe": known.digest, "environment": "local"}
-    return RunRequest(**{**facts, "inputs": given, **changes})
+    return RunRequest(**{**facts, **changes})
 
 
 def test_the_same_request_starts_one_run_however_often_it_is_dispatched(asked) -> None:
@@ -219,4 +219,24 @@ def test_who_may_not_ask_is_refused(asked, changes: dict[str, str], sentence: st
     wanted.put(Store(environment.store))
     with pytest.raises((Refused, InvalidInput), match=sentence):
         dispatcher.dispatch(wanted.name, recipe, environment)
+    assert spawned == []
+
+
+def test_what_a_request_leads_to_must_be_the_content_that_it_names(asked, commit_rows) -> None:
+    """Its name stands for contents, not for places: whoever exchanges a place is found out."""
+    recipe, environment, spawned = asked
+    rows = [{"id": str(index), "input_ids": [index], "loss_mask": [1]} for index in range(3)]
+    right, other = commit_rows(Kind.TOKENS, rows), commit_rows(Kind.TOKENS, rows[:1])
+    forged = other.model_copy(update={"key": "forged/manifest.json", "content_digest": right.content_digest})
+    kept = Store(environment.store)
+    kept.write(forged.key, forged.to_bytes())
+    for place, sentence in (
+        (other, "is not the content that was asked for"),
+        (forged, "do not make the content digest"),
+    ):
+        given = RequestedInput(role="overlap", content_digest=right.content_digest, reference=place.reference())
+        wanted = request(recipe, inputs=(given,))
+        kept.write(wanted.key, wanted.to_bytes())
+        with pytest.raises(Refused, match=sentence):
+            dispatcher.dispatch(wanted.name, recipe, environment)
     assert spawned == []

@@ -8,6 +8,9 @@ def benchmark(
     model: str,
     suites: str,
     overlap: str,
+    environment: str,
+    trust: str,
+    key: str,
     settings: str,
     store: str,
     code: str,
@@ -26,5 +29,8 @@ def benchmark(
     run_step(
         harness.benchmark_references, Benchmark.decode(settings), step="benchmark", store=store, code=code,
         page=page, figures=figures, outputs={"answers": answers},
-        values={"model": model, "suites": suites, "overlap": overlap},
+        values={
+            "model": model, "suites": suites, "overlap": overlap, "environment": environment,
+            "trust": trust, "key": key,
+        },
     )  # fmt: skip

@@ -14,8 +14,9 @@ from components.core.errors import InvalidInput
 from components.core.manifest import Kind, Manifest, resolve_reference
 from components.core.report import Figure
 from components.core.rows import Row
+from components.core.seal import Seal
 from components.core.suites import HEADS, Suite, read_heads, write_heads
-from components.evaluate.benchmark.kept import Kept, keep, kept_answers
+from components.evaluate.benchmark.kept import Kept, Place
 from components.evaluate.benchmark.scores import SuiteScores
 from components.evaluate.benchmark.settings import Benchmark
 
@@ -25,14 +26,33 @@ Answers = dict[str, dict[str, Kept]]
 """Kept answers by settings digest and question digest."""
 
 
-def benchmark_references(attempt: Attempt, settings: Benchmark, model: str, suites: str, overlap: str) -> Outcome:
-    """``benchmark`` for manifests that are named by references: another run made them."""
+def benchmark_references(
+    attempt: Attempt,
+    settings: Benchmark,
+    model: str,
+    suites: str,
+    overlap: str,
+    environment: str,
+    trust: str,
+    key: str,
+) -> Outcome:
+    """``benchmark`` for manifests that are named by references: another run made them.
+
+    Kept answers count under the seal of the key at ``key``, which the trust roots at ``trust`` must know.
+    """
     named = {"model": model, "suites": suites, "overlap": overlap}
     manifests = {role: resolve_reference(attempt.store, reference) for role, reference in named.items()}
-    return benchmark(attempt=attempt, settings=settings, **manifests)
+    return benchmark(attempt=attempt, settings=settings, seal=Seal.of(trust, key, environment), **manifests)
 
 
-def benchmark(attempt: Attempt, model: Manifest, suites: Manifest, overlap: Manifest, settings: Benchmark) -> Outcome:
+def benchmark(
+    attempt: Attempt,
+    model: Manifest,
+    suites: Manifest,
+    overlap: Manifest,
+    settings: Benchmark,
+    seal: Seal | None = None,
+) -> Outcome:
     """Scores a model on its suites. Output: ``answers``, one row a question.
 
     ``overlap`` names the questions that have a near-duplicate on the training side (kind report, the id is the
@@ -42,7 +62,7 @@ def benchmark(attempt: Attempt, model: Manifest, suites: Manifest, overlap: Mani
     """
     heads = checked_heads(attempt, suites, overlap)
     _check_candidate(model, heads)
-    return examine(attempt, model, suites, overlap, settings, heads)
+    return examine(attempt, model, suites, overlap, settings, heads, seal)
 
 
 def examine(
@@ -52,6 +72,7 @@ def examine(
     overlap: Manifest,
     settings: Benchmark,
     heads: Heads,
+    seal: Seal | None,
     word: str = "",
 ) -> Outcome:
     """Asks a model whatever it has not been asked yet, and scores it. Output: ``answers``, with the suites' heads."""
@@ -61,12 +82,13 @@ def examine(
         raise InvalidInput(
             f"benchmark: model {model.key} is an adapter; export it merged with its base to benchmark it"
         )
-    answers = {
-        head.settings_digest: kept_answers(attempt.store, model.content_digest, head.settings_digest)
+    places = {
+        head.settings_digest: Place(attempt.store, model.content_digest, head.settings_digest, seal)
         for head in heads.values()
     }
+    answers = {digest: place.read() for digest, place in places.items()}
     with attempt.timed("ask"):
-        asked = _ask_what_is_missing(attempt, model, suites, settings, heads, answers)
+        asked = _ask_what_is_missing(attempt, model, suites, settings, heads, places, answers)
     draft = _score(attempt, suites, overlap, settings, heads, answers)
     attempt.figures["asked"] = Figure(value=asked, unit="questions")
     attempt.figures["kept"] = Figure(value=suites.rows - asked, unit="answers")
@@ -114,6 +136,7 @@ def _ask_what_is_missing(
     suites: Manifest,
     settings: Benchmark,
     heads: Heads,
+    places: dict[str, Place],
     answers: Answers,
 ) -> int:
     """Asks part by part and adds to ``answers``; returns how many were asked. Loads the model only when it must."""
@@ -123,7 +146,7 @@ def _ask_what_is_missing(
             from components.evaluate.benchmark.examiner import Examiner
 
             examiner = Examiner.load(attempt, model, settings)
-        said = keep(attempt.store, model.content_digest, head.settings_digest, examiner.ask(head, part))
+        said = places[head.settings_digest].keep(examiner.ask(head, part))
         answers[head.settings_digest].update({kept.question: kept for kept in said})
         asked += len(part)
     return asked

@@ -3,22 +3,29 @@
 They lie under ``answers/<model>/<settings>/<questions>.parquet``: the content digest of the model, the suite's settings
 digest, and the digest of the questions in the part. A part is written once and never changed; of two who ask the same
 questions at once the first one's answers count, for both.
+
+A part counts under the seal beside it (``.seal``) only, where a graph examines: its account vouches that the model was
+asked. What else lies there was put there by somebody who may write, and is asked again.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.core.canonical import sha256
 from components.core.errors import InvalidInput
+from components.core.seal import Seal
 from components.core.store import Store
 from components.core.suites import suite_digest
 
 FOLDER = "answers"
+PART = ".parquet"
 SCHEMA = pa.schema([("question", pa.string()), ("answer", pa.string()), ("score", pa.float64()), ("cut", pa.bool_())])
 
 
@@ -31,16 +38,49 @@ class Kept(NamedTuple):
     cut: bool  # whether the prompt was too long for the model and lost its beginning
 
 
-def kept_answers(store: Store, model: str, settings: str) -> dict[str, Kept]:
-    """What the model (content digest) has answered under these settings (digest), by question."""
-    parts = store.list(f"{FOLDER}/{model}/{settings}")
-    return {kept.question: kept for part in parts for kept in _read(store, part)}
+@dataclass(frozen=True)
+class Place:
+    """Where the answers of one model under one suite's settings are kept, and who vouches for them."""
+
+    store: Store
+    model: str  # content digest
+    settings: str  # settings digest of the suite
+    seal: Seal | None = None
+
+    def read(self) -> dict[str, Kept]:
+        """What the model has answered, by question."""
+        parts = [key for key in self.store.list(self._folder) if key.endswith(PART)]
+        return {kept.question: kept for part in parts if self._counts(part) for kept in _read(self.store, part)}
+
+    def keep(self, answers: Sequence[Kept]) -> list[Kept]:
+        """Keeps the answers as one part and returns what counts: another's, where somebody was first."""
+        key = f"{self._folder}/{suite_digest([kept.question for kept in answers])}{PART}"
+        if not self.store.create(key, _to_bytes(answers)):
+            if self._counts(key):
+                return _read(self.store, key)
+            self.store.write(key, _to_bytes(answers))
+        if self.seal:
+            self.store.write(_seal_key(key), self.seal.set(self._what(key)))
+        return list(answers)
+
+    @property
+    def _folder(self) -> str:
+        return f"{FOLDER}/{self.model}/{self.settings}"
+
+    def _counts(self, part: str) -> bool:
+        if self.seal is None:
+            return True
+        if not self.store.exists(_seal_key(part)):
+            return False
+        return self.seal.holds(self.store.read(_seal_key(part)), self._what(part))
+
+    def _what(self, part: str) -> dict[str, str]:
+        """What a seal vouches for: these bytes are this model's answers under these settings."""
+        return {"model": self.model, "settings": self.settings, "answers": sha256(self.store.read(part))}
 
 
-def keep(store: Store, model: str, settings: str, answers: Sequence[Kept]) -> list[Kept]:
-    """Keeps the answers as one part and returns what counts: another's, where somebody was first."""
-    key = f"{FOLDER}/{model}/{settings}/{suite_digest([kept.question for kept in answers])}.parquet"
-    return list(answers) if store.create(key, _to_bytes(answers)) else _read(store, key)
+def _seal_key(part: str) -> str:
+    return f"{part.removesuffix(PART)}.seal"
 
 
 def _to_bytes(answers: Iterable[Kept]) -> bytes:

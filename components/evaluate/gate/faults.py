@@ -42,6 +42,20 @@ def of_model(model: Manifest, exam: Exam) -> Iterator[Reason]:
             )
 
 
+def of_exams(exam: Exam, pinned: dict[str, str]) -> Iterator[Reason]:
+    """Of an exam that is not the one that the policy names by digest."""
+    for name, digest in pinned.items():
+        head = exam.heads.get(name)
+        if head is None:
+            yield _fault("missing_suite", f"the policy names an exam {name}, and there is no such suite")
+        elif not head.content_digest.startswith(digest):
+            yield _fault(
+                "other_exam",
+                f"suite {name} is {head.content_digest[:12]}…, and the policy (gate.exams) asks for {digest[:12]}…: the"
+                " questions were exchanged, or the policy is older than the exam",
+            )
+
+
 def of_incumbent(incumbent: Incumbent, answers: Manifest | None) -> Iterator[Reason]:
     """Of an incumbent and its answers: both, or neither."""
     if incumbent.model and answers is None:

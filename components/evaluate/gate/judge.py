@@ -154,7 +154,11 @@ def _judge(store: Store, settings: Gate, case: Case) -> tuple[GateEvidence, Figu
     # What the suites can show is foretold before an answer is read.
     plans = claims.planned(settings, exam, compared=serving is not None)
     scores = {paper.who: read_scores(store, paper.answers, exam) for paper in case.papers}
-    found = (*_policy_faults(plans), *_input_faults(store, case, exam, scores))
+    found = (
+        *_policy_faults(plans),
+        *faults.of_exams(exam, settings.exams),
+        *_input_faults(store, case, exam, scores),
+    )
     if found:
         return _evidence(settings, case, Findings(Verdict.REFUSE, faults=found)), {}
     judged = claims.judged(plans, settings, exam, {who: given.values for who, given in scores.items()})

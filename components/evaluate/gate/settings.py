@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from components.core.settings import StepSettings
 
@@ -90,6 +91,11 @@ class Gate(StepSettings):
     claims: tuple[Claim | AnyOf, ...] = Field(
         default=(), description="What a candidate has to prove; without any it is refused."
     )
+    exams: dict[str, str] = Field(
+        default={},
+        description="Content digests of suites by name, or their first 12 digits and more: another exam of that name is"
+        " refused. Whoever may write into the store for a lifecycle could otherwise choose the questions.",
+    )
     alpha: float = Field(
         default=0.05,
         gt=0,
@@ -131,3 +137,11 @@ class Gate(StepSettings):
     shown: int = Field(
         default=8, ge=0, description="Won and lost questions that the evidence shows (questions of each)."
     )
+
+    @field_validator("exams")
+    @classmethod
+    def _are_digests(cls, exams: dict[str, str]) -> dict[str, str]:
+        for suite, digest in exams.items():
+            if not re.fullmatch(r"[0-9a-f]{12,64}", digest):
+                raise ValueError(f"{suite}: {digest!r} is no digest; write at least 12 of its 64 hexadecimal digits")
+        return exams

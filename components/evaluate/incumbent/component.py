@@ -7,6 +7,9 @@ from kfp import dsl
 def incumbent(
     suites: str,
     overlap: str,
+    environment: str,
+    trust: str,
+    key: str,
     endpoint: str,
     endpoints: str,
     settings: str,
@@ -27,5 +30,8 @@ def incumbent(
     return run_step(
         serving.incumbent, Incumbent.decode(settings), step="incumbent", store=store, code=code,
         page=page, figures=figures, outputs={"answers": answers},
-        values={"suites": suites, "overlap": overlap, "endpoint": endpoint, "endpoints": endpoints},
+        values={
+            "suites": suites, "overlap": overlap, "endpoint": endpoint, "endpoints": endpoints,
+            "environment": environment, "trust": trust, "key": key,
+        },
     )  # fmt: skip

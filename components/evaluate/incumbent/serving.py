@@ -11,13 +11,22 @@ from components.core.endpoint import Incumbent as Serving
 from components.core.endpoint import open_endpoints
 from components.core.errors import InvalidInput
 from components.core.manifest import Kind, Manifest, Reference, resolve_reference
+from components.core.seal import Seal
 from components.core.suites import HEADS, write_heads
 from components.evaluate.benchmark.harness import Heads, checked_heads, examine
 from components.evaluate.incumbent.settings import Incumbent
 
 
 def incumbent(
-    attempt: Attempt, settings: Incumbent, suites: str, overlap: str, endpoint: str, endpoints: str
+    attempt: Attempt,
+    settings: Incumbent,
+    suites: str,
+    overlap: str,
+    endpoint: str,
+    endpoints: str,
+    environment: str,
+    trust: str,
+    key: str,
 ) -> Outcome:
     """Output: ``answers`` of what serves on ``endpoint``, none where nothing does. The word says which model it is.
 
@@ -34,7 +43,15 @@ def incumbent(
     if state.champion is None:
         return _nobody(attempt, settings, heads, manifests, serving.encode())
     model = _champion(attempt, endpoint, state.champion)
-    return examine(attempt, model, **manifests, settings=settings, heads=heads, word=serving.encode())
+    return examine(
+        attempt,
+        model,
+        **manifests,
+        settings=settings,
+        heads=heads,
+        seal=Seal.of(trust, key, environment),
+        word=serving.encode(),
+    )
 
 
 def _nobody(attempt: Attempt, settings: Incumbent, heads: Heads, manifests: dict[str, Manifest], word: str) -> Outcome:

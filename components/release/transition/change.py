@@ -68,14 +68,16 @@ def _check_history(endpoints: Endpoints, decision: Decision, where: str) -> None
 
 
 def _check_model(store: Store, decision: Decision, where: str) -> None:
-    """The model must be there, whole by its lengths, and be what the decision names."""
+    """The model must be there, whole to the last byte, and be what the decision names."""
     assert decision.subject
     model = _manifest(store, Evidence(role="model", key=decision.subject.key, digest=decision.subject.digest), where)
     if model.kind is not Kind.MODEL or model.content_digest != decision.subject.content_digest:
         raise Refused(f"{where}: {model.key} is not the model that it names")
     for shard in model.shards:
-        if store.size(shard.uri) != shard.bytes:
-            raise Refused(f"{where}: {shard.uri} of its model is gone or was changed; bring it back from a copy")
+        try:
+            store.check(shard.uri, shard.sha256)
+        except InvalidInput as error:
+            raise Refused(f"{where}: its model is not whole: {error}; bring it back from a copy") from error
 
 
 def _check_release(store: Store, decision: Decision, policy: str, trust: TrustRoots, now: datetime, where: str) -> None:

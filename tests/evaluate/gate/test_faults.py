@@ -191,3 +191,12 @@ def test_all_that_is_wrong_is_told_at_once(fair) -> None:
     fair.answers = fair.commit_answers(fair.commit_model("better"), [None, 2.0, *GOOD[2:]])
     assert fair.codes(FLOOR) == {"other_model", "not_a_number", "score_out_of_range"}
     assert "Besides, 2 more things are wrong." in fair.evidence(FLOOR).paragraph
+
+
+def test_another_exam_than_the_policy_names(fair) -> None:
+    assert fair.codes(FLOOR, exams={"exam": "f" * 64}) == {"other_exam"}
+    assert fair.evidence(FLOOR, exams={"exam": fair.heads["exam"].content_digest[:12]}).verdict == "pass"
+
+
+def test_an_exam_that_the_policy_names_and_nobody_made(fair) -> None:
+    assert fair.codes(FLOOR, exams={"other": "f" * 64}) == {"missing_suite"}

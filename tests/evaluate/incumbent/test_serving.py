@@ -44,7 +44,9 @@ def ask(store, endpoints, commit_overlap):
 
     def run(suites, endpoint="desk", overlap=None):
         references = suites.reference(), (overlap or commit_overlap()).reference()
-        return incumbent(Attempt(store, "incumbent"), Incumbent(batch_size=8), *references, endpoint, endpoints)
+        return incumbent(
+            Attempt(store, "incumbent"), Incumbent(batch_size=8), *references, endpoint, endpoints, "local", "", ""
+        )
 
     return run
 

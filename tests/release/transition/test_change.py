@@ -157,7 +157,16 @@ def test_a_release_without_evidence_is_refused(case: Case) -> None:
 def test_a_model_that_is_gone_cannot_serve(case: Case) -> None:
     model, envelope = case.passed()
     case.store.remove(model.shards[0].uri)
-    with pytest.raises(Refused, match="is gone"):
+    with pytest.raises(Refused, match="is not whole"):
+        act(case, envelope)
+    assert untouched(case)
+
+
+def test_weights_that_were_changed_after_the_examination_do_not_serve(case: Case) -> None:
+    model, envelope = case.passed()
+    key = model.shards[0].uri
+    case.store.write(key, bytes(len(case.store.read(key))))
+    with pytest.raises(Refused, match="was changed after it was written"):
         act(case, envelope)
     assert untouched(case)
 
