@@ -30,8 +30,6 @@ def incumbent(
     return run_step(
         serving.incumbent, Incumbent.decode(settings), step="incumbent", store=store, code=code,
         page=page, figures=figures, outputs={"answers": answers},
-        values={
-            "suites": suites, "overlap": overlap, "endpoint": endpoint, "endpoints": endpoints,
-            "environment": environment, "trust": trust, "key": key,
-        },
+        values={"suites": suites, "overlap": overlap, "endpoint": endpoint, "endpoints": endpoints,
+                "environment": environment, "trust": trust, "key": key},
     )  # fmt: skip
