@@ -133,7 +133,7 @@ def break_glass(
     found = find_model(actor.store, model)
     state = actor.endpoints.read(endpoint)
     if state.champion and state.champion.digest == found.digest:
-        raise Refused(f"endpoint {endpoint}: {found.content_digest[:12]}… serves already; there is nothing to break")
+        raise Refused(f"endpoint {endpoint}: {found.digest[:12]}… serves already; there is nothing to break")
     skipped = tuple(Reason(code=SKIPPED, text=text) for text in _skipped(actor, state, found))
     return _carry_out(
         actor,
@@ -203,7 +203,7 @@ def _carry_out(
 def _skipped(actor: Actor, state: EndpointState, model: Manifest) -> Iterator[str]:
     """What a release would have asked for, and what was said about this model before."""
     if state.champion:
-        yield f"the gate: nobody compared it with what serves ({state.champion.content_digest[:12]}…)"
+        yield f"the gate: nobody compared it with what serves ({state.champion.digest[:12]}…)"
     else:
         yield "the gate: nobody held it against a floor"
     yield "the word of the people whom the policy may ask"

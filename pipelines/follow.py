@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from components.core.errors import ExitCode
-from components.core.run import Run
+from components.core.run import Run, State
 from components.core.store import Store
 from pipelines.backends.local_run import Ask, cancel, follow, start
 from pipelines.dispatcher import dispatch
@@ -78,6 +78,8 @@ def tell(finished: Finished, store: Store, *, as_json: bool = False) -> None:
         if run.outcome:
             said = run.outcome if run.outcome.lower().startswith(run.state) else f"{run.state}: {run.outcome}"
             click.echo(f"\n{said}")
+        if run.state is State.HELD:
+            click.echo(f"  to say yes:  sluice approve {run.run} --as NAME --reason TEXT")
         if run.error:
             click.echo(f"{run.run}: {run.error}", err=True)
             broken = next((step.name for step in run.steps if step.error), None)

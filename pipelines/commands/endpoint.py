@@ -138,12 +138,12 @@ def _tell(change: Change, said: str, as_json: bool) -> None:
 
 
 def _serves(state: EndpointState) -> str:
-    return f"{state.champion.content_digest[:12]}…" if state.champion else "nothing"
+    return f"{state.champion.digest[:12]}…" if state.champion else "nothing"
 
 
 def _state_lines(state: EndpointState) -> list[str]:
     frozen = f"  FROZEN by decision {state.frozen[:12]}" if state.frozen else ""
-    previous = f", before it {state.previous.content_digest[:12]}…" if state.previous else ""
+    previous = f", before it {state.previous.digest[:12]}…" if state.previous else ""
     return [
         f"{state.endpoint}  generation {state.generation}{frozen}",
         f"  serves {_serves(state)}{f' ({state.champion.key})' if state.champion else ''}{previous}",

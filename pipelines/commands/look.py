@@ -37,11 +37,13 @@ def runs(env: str, as_json: bool) -> None:
 @options.env
 @options.as_json
 def status(run: str, env: str, as_json: bool) -> int:
-    """Shows how far a run is; its exit code is the run's."""
+    """Shows how far a run is, and those that it asked for; its exit code is theirs (with --json, the run's)."""
     from components.core.errors import InvalidInput
+    from pipelines.examine import requested
     from pipelines.progress import step_line
 
-    folder = options.local_runs(env).find(run)
+    kept = options.local_runs(env)
+    folder = kept.find(run)
     found = folder.read()
     if found is None:
         raise InvalidInput(f"run {folder.run}: has not begun; look again in a moment")
@@ -51,9 +53,13 @@ def status(run: str, env: str, as_json: bool) -> int:
     click.echo(f"{found.run}  {found.state}")
     for step in found.steps:
         click.echo(step_line(step))
-    if found.error:
-        click.echo(found.error)
-    return found.exit_code
+    for line in (found.error, found.outcome):
+        if line:
+            click.echo(line)
+    asked_for = requested(kept, found)
+    for other in asked_for:
+        click.echo(f"{other.run}  {other.state}" + (f"  {other.outcome}" if other.outcome else ""))
+    return next((other.exit_code for other in asked_for if other.exit_code), 0) or found.exit_code
 
 
 @click.command(epilog="Example:  sluice logs latest finetune")

@@ -43,7 +43,7 @@ def test_the_audit_tells_every_change_in_order_and_that_it_holds(environment, se
     ]
     assert [entry.fault for entry in entries] == [""] * 4
     assert [entry.broke_the_glass for entry in entries] == [True, False, True, False]
-    assert (entries[2].served, entries[2].serves) == (serving.content_digest, model.content_digest)
+    assert (entries[2].served, entries[2].serves) == (serving.digest, model.digest)
     assert "break_glass: outage 4711" in entries[2].reasons
 
 

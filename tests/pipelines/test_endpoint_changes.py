@@ -281,7 +281,7 @@ def test_an_incident_on_the_command_line(environment, serving: Manifest, add_mod
     assert "FROZEN" in sluice("endpoints")[1]
     code, out, loud = sluice("break-glass", "helpdesk", model.content_digest[:8], *why)
     assert code == 0
-    assert f"{model.content_digest[:12]}… serves from generation 3" in out
+    assert f"{model.digest[:12]}… serves from generation 3" in out
     assert "GLASS BROKEN on helpdesk by anna. Skipped:" in loud
     assert "the freeze: anna on" in loud
     assert sluice("thaw", "helpdesk", *why)[0] == 0

@@ -63,7 +63,7 @@ def paragraph(found: Findings, incumbent: Incumbent) -> str:
     asked = [claim for claim in found.claims if claim.applies]
     if found.verdict is Verdict.PASS:
         only = "" if incumbent.model else f" Nothing serves on {incumbent.endpoint} yet, so only floors were asked for."
-        return f"The candidate passes: {_closest(asked)}.{only} There is nothing to do here; it is decided next."
+        return f"The candidate passes: {_closest(asked)}.{only}"
     failed = [claim for claim in asked if not claim.holds]
     verb = "does" if len(failed) == 1 else "do"
     count = f"{len(failed)} of {len(asked)} claims {verb} not hold" if len(asked) > 1 else "its one claim does not hold"

@@ -115,7 +115,7 @@ def _answer(found: GateEvidence, settings: Decide, words: Words, who: Sequence[s
         return Answer(found.verdict, found.paragraph, words.ignored)
     if words.refusal:
         decision = words.refusal.decision
-        said = f"Refused by {decision.signer}: {decision.reasons[0].text} What serves was not changed."
+        said = f"Refused by {decision.signer}: {decision.reasons[0].text.rstrip('.')}. What serves was not changed."
         reason = Reason(code="refused_by_a_person", text=said)
         return Answer(Verdict.REFUSE, said, (reason, *words.ignored), _as_evidence(words))
     if len(words.names) >= settings.approvals:

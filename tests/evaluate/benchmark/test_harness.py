@@ -221,7 +221,7 @@ def test_references_name_the_same_manifests(store, commit_model, commit_suites, 
     suites, heads = commit_suites(intents=GENERATED[:3])
     manifests = (commit_model([heads[0].content_digest]), suites, commit_overlap())
     named = [manifest.reference() for manifest in manifests]
-    outcome = benchmark_references(Attempt(store, "benchmark"), Benchmark(), *named)
+    outcome = benchmark_references(Attempt(store, "benchmark"), Benchmark(), *named, "local", "", "")
     assert outcome.manifests["answers"].kind is Kind.ANSWERS
     assert [parent.digest for parent in outcome.report.inputs] == [manifest.digest for manifest in manifests]
 
