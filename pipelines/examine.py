@@ -8,7 +8,7 @@ from typing import Any
 
 from components.core.errors import InvalidInput
 from components.core.evidence import read_evidence
-from components.core.manifest import Manifest
+from components.core.manifest import read_manifest
 from components.core.report import Figure, Report, Rows
 from components.core.run import Run, State, StepRun
 from components.core.store import Store
@@ -81,9 +81,7 @@ def _claim_lines(run: Run, store: Store) -> Iterator[str]:
     gate = next((step for step in run.steps if step.name == "gate" and "evidence" in step.outputs), None)
     if gate is None:
         return
-    output = gate.outputs["evidence"]
-    manifest = Manifest.read(store.read_verified(output.key, output.digest), output.key)
-    for claim in read_evidence(store, manifest).claims:
+    for claim in read_evidence(store, read_manifest(store, gate.outputs["evidence"])).claims:
         sign = ("✓" if claim.holds else "✗") if claim.applies else "–"
         yield f"{sign} {claim.text}"
 

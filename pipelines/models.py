@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from components.core.errors import InvalidInput, did_you_mean
-from components.core.manifest import Kind, Manifest
+from components.core.manifest import Kind, Manifest, check_whole
 from components.core.store import Store
 
 MANIFEST = "/manifest.json"
@@ -31,12 +31,6 @@ def find_model(store: Store, name: str) -> Manifest:
             " digest or content digest"
         )
     return _first_whole(store, models)
-
-
-def check_whole(store: Store, model: Manifest) -> None:
-    """Hashes every file of a model as a stream. Raises InvalidInput for the first that is gone or was changed."""
-    for shard in model.shards:
-        store.check(shard.uri, shard.sha256)
 
 
 def _is_key(store: Store, name: str) -> bool:

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from components.core.canonical import canonical_json, digest_of_sorted, sha256
 from components.core.errors import InvalidInput, SluiceError
-from components.core.manifest import Kind, Manifest, ModelFacts, Parent, Producer, Shard, Source
+from components.core.manifest import Kind, Manifest, ModelFacts, Parent, Producer, Shard, Source, file_name
 from components.core.report import Cost, Example, Figure, Report, Rows, Series, StepError
 from components.core.rows import REJECTS, SCHEMAS, Row, RowWriter, read_batches
 from components.core.settings import StepSettings
@@ -42,11 +42,6 @@ class Files:
         """The digest of all files by name, wherever they lie."""
         named = ([file_name(shard), shard.sha256] for shard in self.shards)
         return digest_of_sorted(bytes.fromhex(sha256(canonical_json(pair))) for pair in named)
-
-
-def file_name(shard: Shard) -> str:
-    """The name of a model's file inside its folder; its key is ``<step>/<attempt>/<role>/<name>``."""
-    return shard.uri.split("/", 3)[3]
 
 
 @dataclass

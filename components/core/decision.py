@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from components.core.canonical import canonical_json, sha256
 from components.core.contract import Contract
 from components.core.errors import InvalidInput, Refused
-from components.core.manifest import Manifest, Part, Reference
+from components.core.manifest import Part, Reference, read_beside, read_manifest
 from components.core.moment import parse_moment
 from components.core.store import Store
 
@@ -159,12 +159,18 @@ def decision_key(decision: str) -> str:
 
 def decision_in(store: Store, output: Reference) -> Decision:
     """The decision that a step's output holds. It is not verified: ``signing.read_decision`` does that by its id."""
-    manifest = Manifest.read(store.read_verified(output.key, output.digest), output.key)
-    shard = next((shard for shard in manifest.shards if shard.uri.endswith(f"/{ENVELOPE}")), None)
-    if shard is None:
-        raise InvalidInput(f"{output.key}: holds no {ENVELOPE}; pass the output of the step decide")
-    envelope = json.loads(store.read_verified(shard.uri, shard.sha256))
-    return Decision.from_statement(base64.b64decode(envelope["payload"]), shard.uri)
+    envelope = read_beside(store, read_manifest(store, output), ENVELOPE, "decision", "decide")
+    return Decision.from_statement(payload_of(envelope, output.key), output.key)
+
+
+def payload_of(envelope: bytes, where: str) -> bytes:
+    """What a DSSE envelope carries, whoever signed it. Raises Refused for what is no envelope."""
+    try:
+        return base64.b64decode(json.loads(envelope)["payload"], validate=True)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Refused(
+            f"{where}: holds something else and is no envelope of a decision ({error}); take it as it was signed"
+        ) from error
 
 
 def keep_decision(store: Store, decision: Decision, envelope: bytes) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from components.core.attempt import file_name
 from components.core.canonical import canonical_json, sha256
 from components.core.contract import Contract
 from components.core.decision import Reason, Verdict
 from components.core.endpoint import Incumbent
-from components.core.errors import InvalidInput
-from components.core.manifest import Manifest, Part, Reference
+from components.core.manifest import Manifest, Part, Reference, read_beside
 from components.core.store import Store
 
 FILE = "evidence.json"
@@ -112,7 +110,4 @@ class GateEvidence(Contract):
 
 def read_evidence(store: Store, manifest: Manifest) -> GateEvidence:
     """The evidence that a gate's output holds. Raises InvalidInput when it holds none, or it was changed."""
-    shard = next((shard for shard in manifest.shards if file_name(shard) == FILE), None)
-    if shard is None:
-        raise InvalidInput(f"{manifest.key}: holds no evidence ({FILE} is missing); pass the output of the step gate")
-    return GateEvidence.read(store.read_verified(shard.uri, shard.sha256), shard.uri)
+    return GateEvidence.read(read_beside(store, manifest, FILE, "evidence", "gate"), manifest.key)

@@ -44,6 +44,11 @@ class Shard(Part):
     bytes: int = Field(ge=0)
 
 
+def file_name(shard: Shard) -> str:
+    """The name of an object inside its output's folder; its key is ``<step>/<attempt>/<role>/<name>``."""
+    return shard.uri.split("/", 3)[3]
+
+
 class Reference(Part):
     """A manifest by place and digest."""
 
@@ -150,3 +155,25 @@ def resolve_reference(store: Store, reference: str) -> Manifest:
             f"{reference[:80]!r} does not name a manifest; pass what `Manifest.reference` returns"
         ) from error
     return Manifest.read(store.read_verified(key, digest), key)
+
+
+def read_manifest(store: Store, named: Reference | Parent) -> Manifest:
+    """The manifest that is named by place and digest. Raises InvalidInput when it is gone or changed."""
+    return Manifest.read(store.read_verified(named.key, named.digest), named.key)
+
+
+def read_beside(store: Store, manifest: Manifest, name: str, what: str, step: str) -> bytes:
+    """The object of that name beside an output's rows.
+
+    Raises InvalidInput where there is none, saying ``what`` it would be and which ``step`` makes it.
+    """
+    shard = next((shard for shard in manifest.shards if file_name(shard) == name), None)
+    if shard is None:
+        raise InvalidInput(f"{manifest.key}: holds no {what} ({name} is missing); pass the output of the step {step}")
+    return store.read_verified(shard.uri, shard.sha256)
+
+
+def check_whole(store: Store, manifest: Manifest) -> None:
+    """Hashes every object of an output as a stream. Raises InvalidInput for the first that is gone or changed."""
+    for shard in manifest.shards:
+        store.check(shard.uri, shard.sha256)

@@ -82,21 +82,25 @@ def verify(envelope: bytes, trust: TrustRoots, where: str) -> Decision:
         raise Refused(f"{where}: {error}") from error
     if (decision.signer, decision.key_id) != (key.name, key.key_id):
         raise Refused(f"{where}: says that {decision.signer} signed it, but {key.name} did")
-    verify_payload(envelope, PAYLOAD_TYPE, key, where)
+    _check_signature(document, key, where)
     return decision
 
 
 def verify_payload(envelope: bytes, payload_type: str, key: TrustedKey, where: str) -> bytes:
     """The payload of an envelope, once it is sure that this key signed it. Raises Refused as ``verify`` does."""
+    document = _canonical(envelope, where, payload_type)
+    _check_signature(document, key, where)
+    return base64.b64decode(document["payload"])
+
+
+def _check_signature(document: dict[str, Any], key: TrustedKey, where: str) -> None:
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import VerificationError
 
-    document = _canonical(envelope, where, payload_type)
     try:
         Envelope.from_dict(document).verify([_public(key)], 1)
     except VerificationError as error:
         raise Refused(f"{where}: the signature is not that of {key.name}: it was forged or changed") from error
-    return base64.b64decode(document["payload"])
 
 
 def check_moment(decision: Decision, now: datetime, where: str) -> None:

@@ -11,8 +11,7 @@ from pydantic import Field
 
 from components.core.canonical import canonical_json, digest_of_sorted, sha256
 from components.core.contract import Contract
-from components.core.errors import InvalidInput
-from components.core.manifest import Manifest, Part
+from components.core.manifest import Manifest, Part, read_beside
 from components.core.store import Store
 
 HEADS = "suites.json"
@@ -78,8 +77,5 @@ def read_heads(store: Store, manifest: Manifest) -> tuple[Suite, ...]:
 
     Raises InvalidInput when the artifact holds none, or one that this code cannot read.
     """
-    shard = next((shard for shard in manifest.shards if shard.uri.endswith(f"/{HEADS}")), None)
-    if shard is None:
-        raise InvalidInput(f"{manifest.key}: holds no suites ({HEADS} is missing); pass the output of the step suites")
-    documents = json.loads(store.read_verified(shard.uri, shard.sha256))
-    return tuple(Suite.read(canonical_json(document), shard.uri) for document in documents)
+    documents = json.loads(read_beside(store, manifest, HEADS, "suites", "suites"))
+    return tuple(Suite.read(canonical_json(document), manifest.key) for document in documents)

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from components.core.attempt import file_name
 from components.core.decision import Decision, Reason, Verdict, decision_in
-from components.core.errors import InvalidInput, SluiceError
+from components.core.errors import SluiceError
 from components.core.evidence import GateEvidence, read_evidence
-from components.core.manifest import Manifest, Reference
+from components.core.manifest import Reference, read_beside, read_manifest
 from components.core.report import Report
 from components.core.run import Run, State
 from components.core.store import Store
@@ -70,14 +69,11 @@ def _read(release: Release, role: str, output: Reference, store: Store) -> None:
     if role == "decision":
         release.decision = decision_in(store, output)
         return
-    manifest = Manifest.read(store.read_verified(output.key, output.digest), output.key)
+    manifest = read_manifest(store, output)
     if role == "evidence":
         release.evidence = read_evidence(store, manifest)
         return
-    shard = next((shard for shard in manifest.shards if file_name(shard) == CARD), None)
-    if shard is None:
-        raise InvalidInput(f"{output.key}: holds no {CARD}; pass the output of the step card")
-    release.card = store.read_verified(shard.uri, shard.sha256).decode(errors="backslashreplace")
+    release.card = read_beside(store, manifest, CARD, "card", "card").decode(errors="backslashreplace")
 
 
 @dataclass(frozen=True)

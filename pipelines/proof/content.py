@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.core.attempt import Files, file_name
+from components.core.attempt import Files
 from components.core.canonical import canonical_json, digest_of_sorted, sha256
-from components.core.manifest import Kind, Manifest, Shard
+from components.core.manifest import Kind, Manifest, Shard, file_name
 from components.core.report import Report
 from components.core.rows import BATCH_ROWS, Row, row_digests
 from components.core.suites import HEADS, Scorer, Suite, question_digest, read_heads, suite_digest

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from components.core.canonical import sha256
-from components.core.decision import ENVELOPE
+from components.core.decision import ENVELOPE, payload_of
 from components.core.manifest import Manifest, Reference
 from components.core.report import Report
 from components.core.store import Store
@@ -49,7 +48,7 @@ class Links:
 
     def _decided(self, store: Store, key: str, output: Manifest) -> None:
         try:
-            payload = b64decode(json.loads(store.read(key))["payload"])
+            payload = payload_of(store.read(key), key)
             endpoint = json.loads(payload)["predicate"]["endpoint"]
         except DAMAGE:
             return

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from components.core.decision import FOLDER, decision_key
+from components.core.decision import FOLDER, decision_key, payload_of
 from components.core.errors import ExitCode
 from components.core.manifest import Reference
 from components.core.report import Report
@@ -169,7 +168,7 @@ def _decisions_about(store: Store, models: frozenset[str]) -> Iterator[str]:
     for key in store.list(FOLDER):
         decision = key.removeprefix(f"{FOLDER}/").removesuffix(".json")
         try:
-            predicate = json.loads(b64decode(json.loads(store.read(key))["payload"]))["predicate"]
+            predicate = json.loads(payload_of(store.read(key), key))["predicate"]
             about = (predicate["subject"] or {}).get("digest") in models
         except DAMAGE:
             about = True

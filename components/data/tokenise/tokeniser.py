@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
-from components.core.attempt import file_name
 from components.core.errors import InvalidInput
-from components.core.manifest import Manifest
+from components.core.manifest import Manifest, file_name
 from components.core.store import Store
 from components.data.tokenise.chat_template import ChatTemplate, Span
 

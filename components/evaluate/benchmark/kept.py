@@ -50,33 +50,36 @@ class Place:
     def read(self) -> dict[str, Kept]:
         """What the model has answered, by question."""
         parts = [key for key in self.store.list(self._folder) if key.endswith(PART)]
-        return {kept.question: kept for part in parts if self._counts(part) for kept in _read(self.store, part)}
+        return {kept.question: kept for part in parts for kept in self._heard(part) or ()}
 
     def keep(self, answers: Sequence[Kept]) -> list[Kept]:
         """Keeps the answers as one part and returns what counts: another's, where somebody was first."""
-        key = f"{self._folder}/{suite_digest([kept.question for kept in answers])}{PART}"
-        if not self.store.create(key, _to_bytes(answers)):
-            if self._counts(key):
-                return _read(self.store, key)
-            self.store.write(key, _to_bytes(answers))
+        key, data = f"{self._folder}/{suite_digest([kept.question for kept in answers])}{PART}", _to_bytes(answers)
+        if not self.store.create(key, data):
+            before = self._heard(key)
+            if before is not None:
+                return before
+            self.store.write(key, data)
         if self.seal:
-            self.store.write(_seal_key(key), self.seal.set(self._what(key)))
+            self.store.write(_seal_key(key), self.seal.set(self._what(data)))
         return list(answers)
 
     @property
     def _folder(self) -> str:
         return f"{FOLDER}/{self.model}/{self.settings}"
 
-    def _counts(self, part: str) -> bool:
-        if self.seal is None:
-            return True
-        if not self.store.exists(_seal_key(part)):
-            return False
-        return self.seal.holds(self.store.read(_seal_key(part)), self._what(part))
+    def _heard(self, part: str) -> list[Kept] | None:
+        """The answers of a part; None where nobody vouches for these very bytes."""
+        data = self.store.read(part)
+        if self.seal:
+            seal = _seal_key(part)
+            if not self.store.exists(seal) or not self.seal.holds(self.store.read(seal), self._what(data)):
+                return None
+        return _answers(data, f"store {self.store.uri}: {part}")
 
-    def _what(self, part: str) -> dict[str, str]:
+    def _what(self, data: bytes) -> dict[str, str]:
         """What a seal vouches for: these bytes are this model's answers under these settings."""
-        return {"model": self.model, "settings": self.settings, "answers": sha256(self.store.read(part))}
+        return {"model": self.model, "settings": self.settings, "answers": sha256(data)}
 
 
 def _seal_key(part: str) -> str:
@@ -90,11 +93,9 @@ def _to_bytes(answers: Iterable[Kept]) -> bytes:
     return buffer.getvalue()
 
 
-def _read(store: Store, key: str) -> list[Kept]:
+def _answers(data: bytes, where: str) -> list[Kept]:
     try:
-        table = pq.read_table(pa.BufferReader(store.read(key)), schema=SCHEMA, page_checksum_verification=True)
+        table = pq.read_table(pa.BufferReader(data), schema=SCHEMA, page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InvalidInput(
-            f"store {store.uri}: {key} is damaged ({error}); remove it, and its questions will be asked again"
-        ) from error
+        raise InvalidInput(f"{where} is damaged ({error}); remove it, and its questions will be asked again") from error
     return [Kept(**row) for row in table.to_pylist()]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.core.attempt import file_name
 from components.core.decision import Reason
 from components.core.endpoint import EndpointState, Incumbent
-from components.core.manifest import Manifest, Reference
+from components.core.manifest import Manifest, Reference, file_name
 from components.core.store import Store
 from components.core.suites import HEADS, Suite, read_heads
 from components.evaluate.gate.exam import Exam, Place, Scores

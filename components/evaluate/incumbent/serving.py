@@ -10,7 +10,7 @@ from components.core.attempt import Attempt, Draft, Outcome
 from components.core.endpoint import Incumbent as Serving
 from components.core.endpoint import open_endpoints
 from components.core.errors import InvalidInput
-from components.core.manifest import Kind, Manifest, Reference, resolve_reference
+from components.core.manifest import Kind, Manifest, Reference, read_manifest, resolve_reference
 from components.core.seal import Seal
 from components.core.suites import HEADS, write_heads
 from components.evaluate.benchmark.harness import Heads, checked_heads, examine
@@ -65,10 +65,9 @@ def _nobody(attempt: Attempt, settings: Incumbent, heads: Heads, manifests: dict
 
 def _champion(attempt: Attempt, endpoint: str, champion: Reference) -> Manifest:
     try:
-        data = attempt.store.read_verified(champion.key, champion.digest)
+        return read_manifest(attempt.store, champion)
     except InvalidInput as error:
         raise InvalidInput(
             f"endpoint {endpoint}: its champion {champion.digest[:12]}… cannot be compared with: {error}. Bring it back"
             " from a copy of the store; without an incumbent nothing is released but by breaking the glass"
         ) from error
-    return Manifest.read(data, champion.key)

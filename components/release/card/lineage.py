@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from components.core.errors import InvalidInput
-from components.core.manifest import Kind, Manifest, Parent, Source
+from components.core.manifest import Kind, Manifest, Parent, Source, read_manifest
 from components.core.store import Store
 
 MADE_FROM = (Kind.DOCUMENTS, Kind.CONVERSATIONS, Kind.PREFERENCES, Kind.TOKENS, Kind.MODEL)
@@ -60,4 +60,4 @@ def _read(store: Store, parent: Parent) -> Manifest:
         raise InvalidInput(
             f"{parent.role} {parent.digest[:12]}…: an older Sluice wrote down no place for it; run the lifecycle again"
         )
-    return Manifest.read(store.read_verified(parent.key, parent.digest), parent.key)
+    return read_manifest(store, parent)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Sequence
 
-from components.core.attempt import Attempt, Draft, Outcome, file_name
-from components.core.decision import ENVELOPE, Decision, Verdict
-from components.core.errors import InvalidInput, Refused
+from components.core.attempt import Attempt, Draft, Outcome
+from components.core.decision import Decision, Verdict, decision_in
+from components.core.errors import InvalidInput
 from components.core.evidence import GateEvidence, read_evidence
-from components.core.manifest import Kind, Manifest, resolve_reference
+from components.core.manifest import Kind, Manifest, read_manifest, resolve_reference
 from components.core.report import Example, Figure
 from components.core.store import Store
 from components.core.suites import Suite, read_heads
@@ -51,7 +48,7 @@ def card_reference(attempt: Attempt, settings: Card, evidence: Manifest, decisio
 
 
 def _facts(store: Store, settings: Card, model: Manifest, evidence: Manifest, decision: Manifest) -> Facts:
-    found, decided = read_evidence(store, evidence), _decision_in(store, decision)
+    found, decided = read_evidence(store, evidence), decision_in(store, decision.named)
     subject = decided.subject.digest if decided.subject else ""
     if model.kind is not Kind.MODEL or model.model is None:
         raise InvalidInput(f"{model.key}: holds {model.kind}, no model; name the output of the step export")
@@ -76,22 +73,7 @@ def _named(decision: Decision) -> set[str]:
 
 
 def _heads(store: Store, evidence: GateEvidence) -> tuple[Suite, ...]:
-    suites = evidence.suites
-    return read_heads(store, Manifest.read(store.read_verified(suites.key, suites.digest), suites.key))
-
-
-def _decision_in(store: Store, manifest: Manifest) -> Decision:
-    shard = next((shard for shard in manifest.shards if file_name(shard) == ENVELOPE), None)
-    if shard is None:
-        raise InvalidInput(
-            f"{manifest.key}: holds no decision ({ENVELOPE} is missing); pass the output of the step decide"
-        )
-    try:
-        payload = json.loads(store.read_verified(shard.uri, shard.sha256))["payload"]
-        statement = base64.b64decode(payload, validate=True)
-    except (ValueError, TypeError, KeyError, binascii.Error) as error:
-        raise Refused(f"{shard.uri}: is no envelope of a decision ({error}); take it as it was signed") from error
-    return Decision.from_statement(statement, shard.uri)
+    return read_heads(store, read_manifest(store, evidence.suites))
 
 
 def _said(missing: Sequence[str]) -> str:

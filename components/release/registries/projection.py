@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from components.core.endpoint import EndpointState
 from components.core.errors import SluiceError
-from components.core.manifest import Manifest, Part, Reference
+from components.core.manifest import Part, Reference, read_manifest
 from components.core.store import Store
 from components.release.registries.registry import Alias, Registry, Version, folder_address, open_registry
 
@@ -91,7 +91,7 @@ def repair(registry: Registry, state: EndpointState, store: Store) -> Repair:
 
 
 def _register(registry: Registry, difference: Difference, model: Reference, store: Store) -> None:
-    manifest = Manifest.read(store.read_verified(model.key, model.digest), model.key)
+    manifest = read_manifest(store, model)
     registry.register(difference.name, difference.endpoint, manifest, folder_address(store, manifest))
 
 

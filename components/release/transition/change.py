@@ -11,7 +11,7 @@ from components.core.decision import Decision, DecisionKind, Evidence, Verdict, 
 from components.core.endpoint import Endpoints, EndpointState, after
 from components.core.errors import Conflict, InvalidInput, Refused
 from components.core.evidence import GateEvidence, read_evidence
-from components.core.manifest import Kind, Manifest
+from components.core.manifest import Kind, Manifest, check_whole
 from components.core.signing import check_moment, policy_digest, verify
 from components.core.store import Store
 from components.core.trust import TrustRoots
@@ -73,11 +73,10 @@ def _check_model(store: Store, decision: Decision, where: str) -> None:
     model = _manifest(store, Evidence(role="model", key=decision.subject.key, digest=decision.subject.digest), where)
     if model.kind is not Kind.MODEL or model.content_digest != decision.subject.content_digest:
         raise Refused(f"{where}: {model.key} is not the model that it names")
-    for shard in model.shards:
-        try:
-            store.check(shard.uri, shard.sha256)
-        except InvalidInput as error:
-            raise Refused(f"{where}: its model is not whole: {error}; bring it back from a copy") from error
+    try:
+        check_whole(store, model)
+    except InvalidInput as error:
+        raise Refused(f"{where}: its model is not whole: {error}; bring it back from a copy") from error
 
 
 def _check_release(store: Store, decision: Decision, policy: str, trust: TrustRoots, now: datetime, where: str) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from components.core.attempt import Attempt, Outcome, file_name
+from components.core.attempt import Attempt, Outcome
 from components.core.decision import ENVELOPE, Verdict
 from components.core.endpoint import EndpointState, open_endpoints
-from components.core.errors import InvalidInput, Refused
-from components.core.manifest import Manifest
+from components.core.errors import Refused
+from components.core.manifest import Manifest, read_beside
 from components.core.report import Example, Figure
-from components.core.store import Store
 from components.core.trust import read_trust
 from components.release.registries.projection import project_aliases
 from components.release.transition.change import carry_out
@@ -39,7 +38,7 @@ def transition(
         raise Refused(f"card {card.key}: describes another decision than {decision.key}; run the release again")
     state = carry_out(
         attempt.store,
-        _object(attempt.store, decision, ENVELOPE),
+        read_beside(attempt.store, decision, ENVELOPE, "decision", "decide"),
         endpoints=open_endpoints(endpoints),
         trust=read_trust(trust),
         endpoint=endpoint,
@@ -55,13 +54,6 @@ def transition(
         said = f"{said}; {behind}"
     inputs = {"decision": decision, "card": card}
     return attempt.commit({}, settings=settings, inputs=inputs, word=Verdict.PASS, said=said)
-
-
-def _object(store: Store, manifest: Manifest, name: str) -> bytes:
-    shard = next((shard for shard in manifest.shards if file_name(shard) == name), None)
-    if shard is None:
-        raise InvalidInput(f"{manifest.key}: holds no {name}; pass the output of the step decide")
-    return store.read_verified(shard.uri, shard.sha256)
 
 
 def _short(state: EndpointState) -> str:

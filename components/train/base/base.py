@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from components.core.attempt import Attempt, Draft, Files, Outcome, file_name
+from components.core.attempt import Attempt, Draft, Files, Outcome
 from components.core.canonical import sha256
-from components.core.manifest import Kind, Manifest, ModelFacts, Shard, Source
+from components.core.manifest import Kind, Manifest, ModelFacts, Shard, Source, file_name
 from components.core.report import Figure
 from components.train.base import checks
 from components.train.base.settings import Base, Hub, Scratch

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from components.core.attempt import Attempt, Files, file_name
+from components.core.attempt import Attempt, Files
 from components.core.canonical import sha256
 from components.core.contract import Contract
 from components.core.errors import Conflict, InvalidInput
-from components.core.manifest import Shard, Source
+from components.core.manifest import Shard, Source, file_name
 from components.core.store import Store
 from components.train.base import checks
 from components.train.base.hub import Repository

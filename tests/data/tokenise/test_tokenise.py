@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
-from components.core.attempt import Attempt, Draft, Files, file_name
+from components.core.attempt import Attempt, Draft, Files
 from components.core.canonical import sha256
 from components.core.errors import InvalidInput
-from components.core.manifest import Kind
+from components.core.manifest import Kind, file_name
 from components.core.rows import read_batches
 from components.core.settings import StepSettings
 from components.data.tokenise.settings import Tokenise

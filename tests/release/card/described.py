@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from components.core.attempt import Attempt, Draft, Outcome, file_name
+from components.core.attempt import Attempt, Draft, Outcome
 from components.core.decision import ENVELOPE, Evidence, Reason, Verdict
 from components.core.endpoint import Incumbent
 from components.core.evidence import FILE, ClaimResult, GateEvidence, Tally
-from components.core.manifest import Kind, Manifest, ModelFacts, Reference, Source
+from components.core.manifest import Kind, Manifest, ModelFacts, Reference, Source, file_name
 from components.core.rows import SCHEMAS
 from components.core.settings import StepSettings
 from components.core.store import Store

@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from components.core.attempt import Attempt, file_name
+from components.core.attempt import Attempt
 from components.core.canonical import sha256
 from components.core.errors import Failed, InvalidInput
+from components.core.manifest import file_name
 from components.train.base.base import base
 from components.train.base.pin import record_key
 from components.train.base.settings import Base, Hub

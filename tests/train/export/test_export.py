@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from safetensors.torch import load
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from components.core.attempt import Attempt, file_name
+from components.core.attempt import Attempt
 from components.core.canonical import sha256
 from components.core.errors import InvalidInput
+from components.core.manifest import file_name
 from components.train.base.base import base
 from components.train.base.settings import Base
 from components.train.export.export import export

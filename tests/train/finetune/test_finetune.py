@@ -9,9 +9,9 @@ from mlflow import MlflowClient
 from safetensors.torch import load
 from transformers import AutoModelForCausalLM
 
-from components.core.attempt import Attempt, Draft, file_name
+from components.core.attempt import Attempt, Draft
 from components.core.errors import Failed, InvalidInput
-from components.core.manifest import Kind
+from components.core.manifest import Kind, file_name
 from components.core.rows import read_batches
 from components.core.settings import StepSettings
 from components.data.tokenise.settings import Tokenise
