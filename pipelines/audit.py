@@ -10,7 +10,7 @@ from components.core.endpoint import Endpoints, EndpointState, after
 from components.core.errors import InvalidInput, SluiceError, did_you_mean
 from components.core.manifest import Part
 from components.core.moment import parse_moment
-from components.core.signing import SKEW, read_decision
+from components.core.signing import held_at, read_decision
 from components.core.store import Store
 from components.core.trust import TrustRoots
 
@@ -127,7 +127,7 @@ def _fault(before: EndpointState, state: EndpointState, decision: Decision) -> s
 
 
 def _untimely(changed: datetime, decision: Decision) -> str:
-    if decision.issued_at - SKEW <= changed < decision.expires_at:
+    if held_at(decision, changed):
         return ""
     return f"was made at {changed.isoformat()}, and its decision held from {decision.issued} to {decision.expires}"
 

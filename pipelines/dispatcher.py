@@ -46,15 +46,16 @@ def dispatch(name: str, recipe: RecipeBase, environment: LocalEnvironment) -> Ru
     graph is not the one that this recipe and this code compile to: whoever can write into the store cannot have a
     graph of their own run under the account that signs.
     """
-    request = read_request(Store(environment.store), name)
+    store = Store(environment.store)
+    request = read_request(store, name)
     if request.asker not in MAY_ASK.get(request.graph, ()):
         raise Refused(f"request {name[:12]}: {request.asker} may not ask for {request.graph}")
     if request.recipe != recipe.digest or request.environment != environment.name:
         raise Refused(f"request {name[:12]}: asks for another recipe or environment than this run's; run that one")
     if request.asker == PEOPLE:
-        _check_word(request, environment)
+        _check_word(request, store, environment.trust)
     _check_graph(request, recipe, environment)
-    _check_inputs(request, environment)
+    _check_inputs(request, store)
     arguments = tuple((given.role, given.reference) for given in request.inputs)
     return start(
         Ask(
@@ -68,9 +69,8 @@ def dispatch(name: str, recipe: RecipeBase, environment: LocalEnvironment) -> Ru
     )
 
 
-def _check_inputs(request: RunRequest, environment: LocalEnvironment) -> None:
+def _check_inputs(request: RunRequest, store: Store) -> None:
     """What lies where the request says must be the content that its name stands for, to the last byte."""
-    store = Store(environment.store)
     for given in request.inputs:
         manifest = resolve_reference(store, given.reference)
         try:
@@ -83,11 +83,10 @@ def _check_inputs(request: RunRequest, environment: LocalEnvironment) -> None:
             ) from error
 
 
-def _check_word(request: RunRequest, environment: LocalEnvironment) -> None:
+def _check_word(request: RunRequest, store: Store, trust: str) -> None:
     """A request that people make rests on a signed word about a case."""
-    store = Store(environment.store)
     key = word_key(request.case, request.decision)
-    word = verify(store.read(key), read_trust(environment.trust), key)
+    word = verify(store.read(key), read_trust(trust), key)
     if (word.kind, word.id, word.case) != (DecisionKind.APPROVAL, request.decision, request.case):
         raise Refused(f"request {request.name[:12]}: {key} is no word about its case")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from components.core.decision import DecisionKind
 from components.core.errors import InvalidInput, did_you_mean
 from components.core.signing import FILE, key_file, make_key_file, public_fields
 from components.core.trust import NAME, PEOPLE, SERVICES, TrustedKey, TrustRoots
+from components.core.whole_file import beside
 from pipelines.environment import Environment, LocalEnvironment
 from pipelines.trust_file import TrustFile, sync_folder
 
@@ -115,7 +115,7 @@ def rotate_key(environment: Environment, name: str, *, now: datetime | None = No
     path, trust, moment = _file_of(environment, name), TrustFile(environment), _moment(now)
     with trust.alone():
         old = trust.roots.active_key(name)
-        part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+        part = beside(path)
         try:
             new = _trusted(name, make_key_file(part), old.signs, old.environments, now)
             ended = old.model_copy(update={"retired": moment, "why": "rotated"})

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 
 from components.core.errors import InvalidInput, did_you_mean
-from components.core.manifest import Kind, Manifest, check_whole
+from components.core.manifest import MANIFEST, Kind, Manifest, check_whole
 from components.core.store import Store
 
-MANIFEST = "/manifest.json"
 FEWEST_DIGITS = 6
 
 
@@ -35,7 +34,7 @@ def find_model(store: Store, name: str) -> Manifest:
 
 def _is_key(store: Store, name: str) -> bool:
     """Whether a name is the key of a manifest that is there."""
-    return name.endswith(MANIFEST) and store.exists(name)
+    return name.endswith(f"/{MANIFEST}") and store.exists(name)
 
 
 def _beginning(store: Store, digits: str) -> Iterator[Manifest]:
@@ -46,14 +45,21 @@ def _beginning(store: Store, digits: str) -> Iterator[Manifest]:
 
 
 def _models(store: Store) -> Iterator[Manifest]:
-    for key in store.list(""):
-        if key.endswith(MANIFEST):
+    # A damaged manifest names no model; whoever types its key is told.
+    return (manifest for manifest in stored_manifests(store) if manifest.kind is Kind.MODEL)
+
+
+def stored_manifests(
+    store: Store, below: str = "", damage: tuple[type[Exception], ...] = (InvalidInput,)
+) -> Iterator[Manifest]:
+    """Every manifest below a place in the store but those that are damaged: their reading raises one of ``damage``."""
+    for key in store.list(below):
+        if key.endswith(f"/{MANIFEST}"):
             try:
                 manifest = Manifest.read(store.read(key), key)
-            except InvalidInput:
-                continue  # a damaged manifest names no model; whoever types its key is told
-            if manifest.kind is Kind.MODEL:
-                yield manifest
+            except damage:
+                continue
+            yield manifest
 
 
 def _nearest(store: Store, name: str) -> str:

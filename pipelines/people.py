@@ -18,7 +18,7 @@ from components.core.signing import sign
 from components.core.store import Store
 from components.core.trust import TrustRoots, read_trust
 from components.release.decide.settings import Decide
-from components.release.people import say, words_about
+from components.release.people import Words, say, words_about
 from pipelines.dispatcher import PEOPLE, read_request
 from pipelines.environment import LocalEnvironment
 from pipelines.keys import key_address
@@ -62,23 +62,40 @@ def speak(
     if not reason.strip():
         raise InvalidInput("--reason: is empty; say why, it stands in the audit")
     case = held_case(run, store)
-    before = _check_asked(case, settings, name, verdict, environment, now)
-    if before:
-        return _what_follows(run, before, settings, environment, now)
-    word = _word(case, name, verdict, reason.strip(), roots, now, timedelta(hours=settings.valid_hours))
-    envelope = sign(word, key_address(environment, name), roots)
-    keep_decision(store, word, envelope)
-    say(store, word, envelope)
-    return _what_follows(run, word, settings, environment, now)
+
+    def words() -> Words:
+        return words_about(store, case.case, roots, now, environment.name, settings.approvers)
+
+    roots.key_for(roots.active_key(name).key_id, DecisionKind.APPROVAL, environment.name, now)
+    if settings.approvers and name not in settings.approvers:
+        raise Refused(f"{name} was not asked about {case.endpoint}; {', '.join(settings.approvers)} are")
+    word = _spoken(words(), name, verdict)
+    if word is None:
+        _check_open(case, environment)
+        word = _word(case, name, verdict, reason.strip(), roots, now, timedelta(hours=settings.valid_hours))
+        envelope = sign(word, key_address(environment, name), roots)
+        keep_decision(store, word, envelope)
+        say(store, word, envelope)
+    # Also where it was spoken before: what was broken off goes on, and asking twice asks once.
+    spoken = words()
+    missing = 0 if spoken.refusal else max(settings.approvals - len(spoken.names), 0)
+    return Said(word, spoken.names, missing, "" if missing else _ask_again(run, word, store))
 
 
-def _what_follows(run: Run, word: Decision, settings: Decide, environment: LocalEnvironment, now: datetime) -> Said:
-    """Asks for the release again, unless others are still waited for. Doing it again does no harm."""
-    store, roots = Store(environment.store), read_trust(environment.trust)
-    words = words_about(store, word.case, roots, now, environment.name, settings.approvers)
-    missing = 0 if words.refusal else max(settings.approvals - len(words.names), 0)
-    request = "" if missing else _ask_again(run, word, store)
-    return Said(word, words.names, missing, request)
+def _spoken(words: Words, name: str, verdict: Verdict) -> Decision | None:
+    """The same word, where this person has spoken it already. Raises Refused where the case is closed to it."""
+    before = next((word.decision for word in words.counted if word.decision.signer == name), None)
+    if before and before.verdict is not verdict:
+        raise Refused(f"{name} has said {before.verdict} about this case already; a word cannot be taken back")
+    if words.refusal and not before:
+        raise Refused(f"{words.refusal.decision.signer} has refused this case; train another candidate")
+    return before
+
+
+def _check_open(case: Decision, environment: LocalEnvironment) -> None:
+    serving = open_endpoints(environment.endpoints).read(case.endpoint).champion
+    if serving and case.subject and serving.digest == case.subject.digest:
+        raise Refused(f"{case.endpoint}: this candidate serves already; there is nothing left to say about it")
 
 
 def _word(
@@ -100,28 +117,6 @@ def _word(
         signer=name,
         key_id=roots.active_key(name).key_id,
     )
-
-
-def _check_asked(
-    case: Decision, settings: Decide, name: str, verdict: Verdict, environment: LocalEnvironment, now: datetime
-) -> Decision | None:
-    """The same word, where this person has spoken it already. Raises Refused where it cannot be spoken."""
-    store, roots = Store(environment.store), read_trust(environment.trust)
-    roots.key_for(roots.active_key(name).key_id, DecisionKind.APPROVAL, environment.name, now)
-    if settings.approvers and name not in settings.approvers:
-        raise Refused(f"{name} was not asked about {case.endpoint}; {', '.join(settings.approvers)} are")
-    words = words_about(store, case.case, roots, now, environment.name, settings.approvers)
-    before = next((word.decision for word in words.counted if word.decision.signer == name), None)
-    if before and before.verdict is verdict:
-        return before
-    if before:
-        raise Refused(f"{name} has said {before.verdict} about this case already; a word cannot be taken back")
-    if words.refusal:
-        raise Refused(f"{words.refusal.decision.signer} has refused this case; train another candidate")
-    serving = open_endpoints(environment.endpoints).read(case.endpoint).champion
-    if serving and case.subject and serving.digest == case.subject.digest:
-        raise Refused(f"{case.endpoint}: this candidate serves already; there is nothing left to say about it")
-    return None
 
 
 def _ask_again(run: Run, word: Decision, store: Store) -> str:

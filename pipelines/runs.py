@@ -29,6 +29,7 @@ from components.core.canonical import canonical_json, sha256
 from components.core.contract import Contract
 from components.core.errors import Failed, InvalidInput
 from components.core.run import Run, State, StepRun
+from components.core.whole_file import whole_file
 
 
 class Launch(Contract):
@@ -215,16 +216,8 @@ class Runs:
 
 def replace_text(path: Path, text: str) -> None:
     """Writes a file whole: a reader sees the old one or the new one."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    with explained(path):
-        try:
-            with part.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    with explained(path), whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from components.core.errors import Failed, InvalidInput
 from components.core.trust import TrustedKey, TrustRoots, read_trust
+from components.core.whole_file import whole_file
 from pipelines.environment import Environment
 
 
@@ -59,16 +59,14 @@ class TrustFile:
 
     def _replace(self, data: bytes) -> None:
         """A reader sees the old file or the new one, and after a power cut there is one of the two."""
-        part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}")
-        try:
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path)
-            sync_folder(self.path.parent)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_file(self.path) as part, open(part, "xb", opener=_for_its_owner) as file:
+            file.write(data)
+        sync_folder(self.path.parent)
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    """Never writable by others, whatever the umask is."""
+    return os.open(path, flags, 0o644)
 
 
 def sync_folder(folder: Path) -> None:

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from components.core.canonical import canonical_json, digest_of_sorted, sha256
 from components.core.errors import InvalidInput, SluiceError
-from components.core.manifest import Kind, Manifest, ModelFacts, Parent, Producer, Shard, Source, file_name
+from components.core.manifest import MANIFEST, Kind, Manifest, ModelFacts, Parent, Producer, Shard, Source, file_name
 from components.core.report import Cost, Example, Figure, Report, Rows, Series, StepError
 from components.core.rows import REJECTS, SCHEMAS, Row, RowWriter, read_batches
 from components.core.settings import StepSettings
@@ -235,7 +235,7 @@ class Attempt:
     def _manifest(self, role: str, draft: Draft, producer: Producer, parents: Sequence[Parent]) -> Manifest:
         return Manifest(
             kind=draft.kind,
-            key=f"{self.folder}/{role}/manifest.json",
+            key=f"{self.folder}/{role}/{MANIFEST}",
             content_digest=draft.content_digest,
             rows=sum(shard.rows for shard in draft.shards),
             bytes=sum(shard.bytes for shard in draft.shards),

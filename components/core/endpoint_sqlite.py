@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 from components.core.endpoint import EndpointState
 from components.core.errors import Conflict, Failed
+from components.core.whole_file import beside
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the others."""
@@ -78,7 +78,7 @@ class SqliteEndpoints:
         """Makes the file beside its place, so that nobody ever sees one without its table: such a one is damaged."""
         if self.path.exists():
             return
-        part = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex[:8]}.part")
+        part = beside(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(part)) as connection:

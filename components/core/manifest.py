@@ -14,6 +14,9 @@ from components.core.errors import InvalidInput
 from components.core.settings import encode
 from components.core.store import Store
 
+MANIFEST = "manifest.json"
+"""The name of a manifest in its output's folder."""
+
 
 class Kind(StrEnum):
     """What an artifact holds."""

@@ -103,6 +103,11 @@ def _check_signature(document: dict[str, Any], key: TrustedKey, where: str) -> N
         raise Refused(f"{where}: the signature is not that of {key.name}: it was forged or changed") from error
 
 
+def held_at(decision: Decision, moment: datetime) -> bool:
+    """Whether a decision could be acted on at a moment: it was signed by then, and had not expired."""
+    return decision.issued_at - SKEW <= moment < decision.expires_at
+
+
 def check_moment(decision: Decision, now: datetime, where: str) -> None:
     """Raises Refused for a decision that has expired, or that was signed in the future."""
     if decision.issued_at > now + SKEW:

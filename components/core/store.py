@@ -11,7 +11,6 @@ import errno
 import hashlib
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -21,6 +20,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from components.core.errors import Failed, InvalidInput
+from components.core.whole_file import SUFFIX, beside, whole_file
 
 _REMEDY = {
     errno.ENOSPC: "free some space or point `store` in the environment file elsewhere",
@@ -72,7 +72,7 @@ class Store:
         with self._explained("list", prefix):
             found = self._fs.find(self._path(prefix) if prefix else self._root)
         start = len(self._root) + 1
-        return sorted(path[start:] for path in found if not path.endswith(".part"))
+        return sorted(path[start:] for path in found if not path.endswith(SUFFIX))
 
     def write(self, key: str, data: bytes) -> None:
         """Writes an object whole; a reader sees all of it or none."""
@@ -153,19 +153,13 @@ class Store:
         """A file to write beside its place; it takes its place, durably, when the block ends well."""
         path = Path(self._path(key))
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
-        try:
+        with whole_file(path) as part:
             yield part
-            with part.open("rb") as written:
-                os.fsync(written.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
 
     def _create_local(self, key: str, data: bytes) -> None:
         path = Path(self._path(key))
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+        part = beside(path)
         try:
             part.write_bytes(data)
             os.link(part, path)

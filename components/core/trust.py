@@ -66,6 +66,10 @@ class TrustedKey(Part):
         """Whether it may sign."""
         return not (self.retired or self.revoked)
 
+    def counts_in(self, environment: str) -> bool:
+        """Whether it is trusted in an environment."""
+        return not self.environments or environment in self.environments
+
 
 class TrustRoots(Contract):
     """All keys that ever were trusted."""
@@ -102,7 +106,7 @@ class TrustRoots(Contract):
             raise Refused(f"signed by {found.name} on {issued.isoformat()} with a key that was retired before that")
         if kind not in found.signs:
             raise Refused(f"{found.name} may sign {', '.join(found.signs)}, and this is a decision of kind {kind}")
-        if found.environments and environment not in found.environments:
+        if not found.counts_in(environment):
             raise Refused(f"{found.name} is not trusted in the environment {environment}")
         return found
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -126,7 +127,7 @@ def _tell_what_was_found(planted: Planted, finished: Finished, store: Store, *, 
         for step in run.steps
         if step.report
     }
-    findings = [
+    findings: list[dict[str, Any]] = [
         {"step": step, "kind": kind, "planted": planted.count(step, kind), "found": found_by(reports[step], step, kind)}
         for step, kinds in PLANTS.items()
         for kind in kinds
@@ -136,16 +137,10 @@ def _tell_what_was_found(planted: Planted, finished: Finished, store: Store, *, 
     for row in findings if in_full else wrong:
         sign = "✗ not what was planted" if row in wrong else "✓"
         click.echo(f"{row['step']:<14} {row['kind']:<22} {row['planted']:>6} {row['found']:>6}  {sign}")
-    click.echo(
-        f"{sum(planted.count(*one) for one in _kinds())} planted faults, {len(wrong)} kinds not found as planted\n"
-    )
+    click.echo(f"{sum(row['planted'] for row in findings)} planted faults, {len(wrong)} kinds not found as planted\n")
     replace_text(finished.folder.path / "findings.json", json.dumps(findings))
     write_page(finished.folder.path, store, followed=finished.followed)
     return len(wrong)
-
-
-def _kinds() -> Iterator[tuple[str, str]]:
-    yield from ((step, kind) for step, kinds in PLANTS.items() for kind in kinds)
 
 
 def found_by(report: Report, step: str, kind: str) -> int:

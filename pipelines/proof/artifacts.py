@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.core.canonical import sha256
-from components.core.manifest import Kind, Manifest, Parent, Reference, Source
+from components.core.manifest import MANIFEST, Kind, Manifest, Parent, Reference, Source
 from components.core.report import Report
 from components.core.sources import digest_of
 from pipelines.proof.content import OPEN_KINDS, check_answers, check_bytes, check_report, check_suites, heads_of
 from pipelines.proof.ledger import DAMAGE, Ledger
 from pipelines.proof.tree import MOST_DEPTH, Broken, Mark, Node, see_above, sentence, short
 
-MANIFEST = "manifest.json"
 Parents = dict[str, Manifest]
 """Manifests of what an artifact was made from, by role."""
 

@@ -13,9 +13,7 @@ Names are sorted and nothing depends on the clock or on who writes: equal conten
 from __future__ import annotations
 
 import io
-import os
 import tarfile
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -30,6 +28,7 @@ from components.core.errors import InvalidInput, Refused
 from components.core.manifest import Reference
 from components.core.store import Store, stream_digest
 from components.core.trust import TrustRoots
+from components.core.whole_file import whole_file
 from pipelines.proof.find import Named, find, own_trust, trust_node
 from pipelines.proof.history import Histories
 from pipelines.proof.ledger import DAMAGE, MOST_DOCUMENT, Ledger
@@ -157,19 +156,12 @@ def _histories(scene: Scene, named: Named) -> dict[str, bytes]:
 
 def _write(path: Path, store: Store, small: dict[str, bytes], keys: Sequence[str]) -> None:
     """The file appears whole or not at all."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
-            for name, content in small.items():
-                _add(tar, name, len(content), io.BytesIO(content))
-            for key in keys:
-                with store.open(key) as file:
-                    _add(tar, f"{STORE}/{key}", store.size(key) or 0, file)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as part, tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, content in small.items():
+            _add(tar, name, len(content), io.BytesIO(content))
+        for key in keys:
+            with store.open(key) as file:
+                _add(tar, f"{STORE}/{key}", store.size(key) or 0, file)
 
 
 def _add(tar: tarfile.TarFile, name: str, length: int, file: BinaryIO) -> None:

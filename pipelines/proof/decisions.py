@@ -10,7 +10,7 @@ from functools import cached_property
 from components.core.canonical import sha256
 from components.core.decision import Decision, DecisionKind, Evidence, Permits, Verdict, decision_key
 from components.core.endpoint import MAY
-from components.core.manifest import Reference
+from components.core.manifest import MANIFEST, Reference
 from components.core.signing import verify
 from components.core.trust import TrustRoots
 from components.release.people import counts
@@ -175,6 +175,6 @@ class Decisions:
             self.artifacts.ledger.document(named.key, named.digest)
             return "unchanged"
 
-        if named.key.endswith("/manifest.json"):
+        if named.key.endswith(f"/{MANIFEST}"):
             return self.artifacts.node(named.role, Reference(key=named.key, digest=named.digest, content_digest=""))
         return checked(f"{named.role}  {named.key}", check, DAMAGE)

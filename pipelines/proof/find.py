@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from components.core.canonical import sha256
 from components.core.endpoint import EndpointState, open_endpoints
 from components.core.errors import Failed, InvalidInput, did_you_mean
-from components.core.manifest import Manifest, Reference
+from components.core.manifest import MANIFEST, Manifest, Reference
 from components.core.store import Store
 from components.core.trust import TrustRoots, read_trust
 from pipelines.environment import LocalEnvironment
-from pipelines.proof.artifacts import MANIFEST, Artifacts
+from pipelines.models import FEWEST_DIGITS
+from pipelines.proof.artifacts import Artifacts
 from pipelines.proof.ledger import DAMAGE
 from pipelines.proof.tree import Mark, Node, sentence, short
 from pipelines.proof.walk import Scene, Verification, verify_endpoint, verify_model, verify_run
 from pipelines.runs import RunFolder, Runs
-
-FEWEST_DIGITS = 6
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 from components.core.decision import Decision, DecisionKind
 from components.core.endpoint import EndpointState, after
 from components.core.moment import parse_moment
-from components.core.signing import SKEW
+from components.core.signing import SKEW, held_at
 from pipelines.proof.decisions import Decisions, Verified
 from pipelines.proof.ledger import DAMAGE
 from pipelines.proof.tree import Broken, Mark, Node, checked, counted, sentence, short
@@ -92,7 +92,7 @@ class History:
         if before.changed and changed < parse_moment(before.changed) - SKEW:
             raise Broken(f"was changed at {state.changed}, before the generation that it follows ({before.changed})")
         for acted_on in (decision, *words):
-            if not acted_on.issued_at - SKEW <= changed < acted_on.expires_at:
+            if not held_at(acted_on, changed):
                 raise Broken(
                     f"was changed at {state.changed}; {acted_on.kind} {short(acted_on.id)} held from"
                     f" {acted_on.issued} to {acted_on.expires}"

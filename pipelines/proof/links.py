@@ -12,6 +12,7 @@ from components.core.decision import ENVELOPE, payload_of
 from components.core.manifest import Manifest, Reference
 from components.core.report import Report
 from components.core.store import Store
+from pipelines.models import stored_manifests
 from pipelines.proof.ledger import DAMAGE
 
 
@@ -32,11 +33,11 @@ class Links:
     def of(cls, store: Store) -> Links:
         """The links in a store."""
         links = cls()
-        for manifest in _manifests(store, "decide"):
+        for manifest in stored_manifests(store, "decide", DAMAGE):
             for shard in manifest.shards:
                 if shard.uri.endswith(f"/{ENVELOPE}"):
                     links._decided(store, shard.uri, manifest)
-        for manifest in _manifests(store, "card"):
+        for manifest in stored_manifests(store, "card", DAMAGE):
             for parent in manifest.parents:
                 if parent.role == "decision":
                     links.cards[parent.digest].append(manifest.named)
@@ -62,15 +63,6 @@ class Links:
     def transitions_of(self, decision: str) -> list[str]:
         """The reports of the transitions that were made on a decision."""
         return [key for output in self.decided.get(decision, ()) for key in self.transitions.get(output.digest, ())]
-
-
-def _manifests(store: Store, step: str) -> Iterator[Manifest]:
-    for key in store.list(step):
-        if key.endswith("/manifest.json"):
-            try:
-                yield Manifest.read(store.read(key), key)
-            except DAMAGE:
-                continue
 
 
 def _reports(store: Store, step: str) -> Iterator[tuple[str, Report]]:

@@ -101,12 +101,10 @@ def gate(
     evidence = with_faults(evidence, changed)
     attempt.figures.update(figures)
     attempt.examples.extend(contests.examples(evidence.lost, evidence.won))
-    with attempt.rows(Kind.REPORT, "evidence") as writer:
-        pass
     beside = attempt.attach("evidence", FILE, evidence.to_bytes())
     inputs = {"model": model, "suites": suites, "answers": answers, "incumbent_answers": incumbent_answers}
     return attempt.commit(
-        {"evidence": Draft(Kind.REPORT, writer, extra=(beside,))},
+        {"evidence": Draft(Kind.REPORT, attempt.rows(Kind.REPORT, "evidence"), extra=(beside,))},
         settings=settings,
         inputs=inputs,
         word=evidence.verdict,

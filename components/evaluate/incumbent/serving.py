@@ -55,12 +55,9 @@ def incumbent(
 
 
 def _nobody(attempt: Attempt, settings: Incumbent, heads: Heads, manifests: dict[str, Manifest], word: str) -> Outcome:
-    with attempt.rows(Kind.ANSWERS, "answers") as writer:
-        pass
     beside = attempt.attach("answers", HEADS, write_heads(heads.values()))
-    return attempt.commit(
-        {"answers": Draft(Kind.ANSWERS, writer, extra=(beside,))}, settings=settings, inputs=manifests, word=word
-    )
+    draft = Draft(Kind.ANSWERS, attempt.rows(Kind.ANSWERS, "answers"), extra=(beside,))
+    return attempt.commit({"answers": draft}, settings=settings, inputs=manifests, word=word)
 
 
 def _champion(attempt: Attempt, endpoint: str, champion: Reference) -> Manifest:

@@ -35,11 +35,9 @@ def card_reference(attempt: Attempt, settings: Card, evidence: Manifest, decisio
     for sentence in missing:
         attempt.examples.append(Example(title="missing", before=sentence, good=False))
     attempt.figures["missing"] = Figure(value=len(missing), unit="parts")
-    with attempt.rows(Kind.REPORT, "card") as writer:
-        pass
     readme = attempt.attach("card", README, text.encode())
     return attempt.commit(
-        {"card": Draft(Kind.REPORT, writer, extra=(readme,))},
+        {"card": Draft(Kind.REPORT, attempt.rows(Kind.REPORT, "card"), extra=(readme,))},
         settings=settings,
         inputs={"evidence": evidence, "decision": decision, "model": described},
         word=Verdict.REFUSE if missing else Verdict.PASS,

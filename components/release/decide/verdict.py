@@ -67,9 +67,8 @@ def decide(
     envelope = sign(decision, key, roots)
     keep_decision(attempt.store, decision, envelope)
     attempt.examples.append(Example(title=f"decision {decision.id}", before=answer.said))
-    with attempt.rows(Kind.REPORT, "decision") as writer:
-        pass
-    draft = Draft(Kind.REPORT, writer, extra=(attempt.attach("decision", ENVELOPE, envelope), kept))
+    beside = (attempt.attach("decision", ENVELOPE, envelope), kept)
+    draft = Draft(Kind.REPORT, attempt.rows(Kind.REPORT, "decision"), extra=beside)
     inputs = {"evidence": evidence}
     return attempt.commit({"decision": draft}, settings=settings, inputs=inputs, word=answer.verdict, said=answer.said)
 
@@ -103,9 +102,7 @@ def _who_may(roots: TrustRoots, settings: Decide, environment: str) -> tuple[str
     may = [
         key.name
         for key in roots.keys
-        if key.active
-        and DecisionKind.APPROVAL in key.signs
-        and (not key.environments or environment in key.environments)
+        if key.active and DecisionKind.APPROVAL in key.signs and key.counts_in(environment)
     ]
     return tuple(sorted(name for name in may if not settings.approvers or name in settings.approvers))
 
