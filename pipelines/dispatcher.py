@@ -18,8 +18,8 @@ from components.release.people import word_key
 from pipelines.backends.local_run import Ask, start
 from pipelines.environment import LocalEnvironment
 from pipelines.proof.content import check_bytes
-from pipelines.proof.ledger import Ledger
-from pipelines.proof.tree import Broken
+from pipelines.proof.ledger import DAMAGE, Ledger
+from pipelines.proof.tree import Broken, sentence
 from pipelines.recipe import RecipeBase
 from pipelines.runs import RunFolder
 
@@ -77,9 +77,10 @@ def _check_inputs(request: RunRequest, store: Store) -> None:
             if manifest.content_digest != given.content_digest:
                 raise Broken(f"{manifest.key} is not the content that was asked for")
             check_bytes(manifest, Ledger(store))
-        except Broken as error:
+        except DAMAGE as error:
             raise Refused(
-                f"request {request.name[:12]}: its {given.role} does not hold: {error}; run what asked for it again"
+                f"request {request.name[:12]}: its {given.role} does not hold: {sentence(error)}; run what asked for it"
+                " again"
             ) from error
 
 

@@ -240,3 +240,21 @@ def test_what_a_request_leads_to_must_be_the_content_that_it_names(asked, commit
         with pytest.raises(Refused, match=sentence):
             dispatcher.dispatch(wanted.name, recipe, environment)
     assert spawned == []
+
+
+def test_a_request_that_leads_to_what_is_no_table_is_refused_with_a_sentence(asked, commit_rows) -> None:
+    recipe, environment, spawned = asked
+    kept, right = Store(environment.store), commit_rows(Kind.TOKENS, [{"id": "0", "input_ids": [0], "loss_mask": [1]}])
+    garbage = b"PAR1 and nothing more PAR1"
+    kept.write("forged/00000.parquet", garbage)
+    shard = right.shards[0].model_copy(
+        update={"uri": "forged/00000.parquet", "sha256": sha256(garbage), "bytes": len(garbage)}
+    )
+    forged = right.model_copy(update={"key": "forged/manifest.json", "shards": (shard,)})
+    kept.write(forged.key, forged.to_bytes())
+    given = RequestedInput(role="overlap", content_digest=right.content_digest, reference=forged.reference())
+    wanted = request(recipe, inputs=(given,))
+    wanted.put(kept)
+    with pytest.raises(Refused, match="its overlap does not hold: cannot be read"):
+        dispatcher.dispatch(wanted.name, recipe, environment)
+    assert spawned == []
