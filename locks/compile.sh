@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=.venv/bin/uv
-groups=(--group data --group train --group evaluate --group release --group cloud --group dev)
+groups=(--group data --group train --group evaluate --group release --group serve --group server --group monitor
+    --group cloud --group dev)
 options=(--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate
     --custom-compile-command "make lock")
 whole=$(mktemp)

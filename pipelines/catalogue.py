@@ -15,7 +15,8 @@ from components.core.settings import StepSettings
 ROOT = Path(components.__file__).parent
 
 UNCACHED = frozenset(
-    {"resolve", "benchmark", "incumbent", "gate", "decide", "card", "transition", "register", "request"}
+    {"resolve", "champion", "benchmark", "incumbent", "gate", "decide", "card", "transition", "register", "request"}
+    | {"observe", "describe", "drift", "retraining", "ask"}
 )
 """Steps whose output is not a function of their inputs, or that decide: they run every time."""
 

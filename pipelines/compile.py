@@ -25,7 +25,7 @@ from pipelines.environment import Environment, LocalEnvironment
 from pipelines.placement import Placement
 from pipelines.recipe import RecipeBase
 
-GRAPHS = ("lifecycle", "release")
+GRAPHS = ("lifecycle", "release", "monitoring")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def compile_graphs(
     code = code or code_digests()
     release = _compile("release", recipe, environment, code)
     lifecycle = _compile("lifecycle", recipe, environment, code, release=release.digest)
-    compiled = {"lifecycle": lifecycle, "release": release}
+    monitoring = _compile("monitoring", recipe, environment, code, lifecycle=lifecycle.digest)
+    compiled = {"lifecycle": lifecycle, "release": release, "monitoring": monitoring}
     for graph in compiled.values():
         refusals += lint.graph(graph.text, environment)
     if refusals:
@@ -99,9 +100,10 @@ def _compile(
     from kfp import compiler
 
     from pipelines.lifecycle import lifecycle
+    from pipelines.monitoring import monitoring
     from pipelines.release import release
 
-    build: Any = {"lifecycle": lifecycle, "release": release}[name]
+    build: Any = {"lifecycle": lifecycle, "release": release, "monitoring": monitoring}[name]
     with tempfile.TemporaryDirectory() as folder, _quiet():
         graph = build(Placement(recipe, environment, code), **arguments)
         _resolve_images(graph.pipeline_spec, environment)

@@ -6,12 +6,13 @@ A request is started once, as a run of its own; a further attempt is made only a
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 
-from components.core.decision import DecisionKind
+from components.core.decision import DecisionKind, Verdict
 from components.core.errors import Refused
 from components.core.manifest import resolve_reference
 from components.core.run_request import FOLDER, RunRequest
-from components.core.signing import verify
+from components.core.signing import check_moment, read_decision, verify
 from components.core.store import Store
 from components.core.trust import read_trust
 from components.release.people import word_key
@@ -24,7 +25,7 @@ from pipelines.recipe import RecipeBase
 from pipelines.runs import RunFolder
 
 PEOPLE = "people"
-MAY_ASK = {"release": ("lifecycle", PEOPLE)}
+MAY_ASK = {"release": ("lifecycle", PEOPLE), "lifecycle": ("monitoring",)}
 """Who may ask for which graph: another graph, or people by a signed word about the case."""
 _COMPILING = threading.Lock()
 """KFP keeps the graph that it compiles in a variable of its module."""
@@ -54,6 +55,8 @@ def dispatch(name: str, recipe: RecipeBase, environment: LocalEnvironment) -> Ru
         raise Refused(f"request {name[:12]}: asks for another recipe or environment than this run's; run that one")
     if request.asker == PEOPLE:
         _check_word(request, store, environment.trust)
+    if request.asker == "monitoring":
+        _check_retraining(request, store, recipe, environment)
     _check_graph(request, recipe, environment)
     _check_inputs(request, store)
     arguments = tuple((given.role, given.reference) for given in request.inputs)
@@ -90,6 +93,18 @@ def _check_word(request: RunRequest, store: Store, trust: str) -> None:
     word = verify(store.read(key), read_trust(trust), key)
     if (word.kind, word.id, word.case) != (DecisionKind.APPROVAL, request.decision, request.case):
         raise Refused(f"request {request.name[:12]}: {key} is no word about its case")
+
+
+def _check_retraining(request: RunRequest, store: Store, recipe: RecipeBase, environment: LocalEnvironment) -> None:
+    """A retraining rests on a decision that the monitor signed for this endpoint, and that can still be acted on."""
+    decision = read_decision(store, request.decision, read_trust(environment.trust))
+    where = f"request {request.name[:12]}"
+    about = (decision.kind, decision.verdict, decision.endpoint, decision.environment)
+    if about != (DecisionKind.RETRAIN, Verdict.RETRAIN, recipe.served_at, environment.name):
+        raise Refused(
+            f"{where}: rests on a decision of kind {decision.kind} ({decision.verdict}), not on one to retrain"
+        )
+    check_moment(decision, datetime.now(UTC), where)
 
 
 def _check_graph(request: RunRequest, recipe: RecipeBase, environment: LocalEnvironment) -> None:

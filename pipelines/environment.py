@@ -23,6 +23,7 @@ from pydantic import (
 
 from components.core.canonical import canonical_json, sha256
 from components.core.errors import InvalidInput
+from components.serve.settings import Serving
 from pipelines import credentials, located_yaml
 
 VERSION = 1
@@ -72,6 +73,11 @@ class EnvironmentBase(BaseModel):
     )
     tracking: str = Field(default="", description="MLflow tracking address; empty for none.")
     endpoints: str = Field(default="", description="Where the records of what should serve lie: sqlite:///PATH.")
+    requests: str = Field(default="", description="Where the request log lies: a folder, gs://… or s3://….")
+    webhook: SecretReference = Field(
+        default="",
+        description="Secret whose value is the address that notifications go to, in Slack's shape; empty for none.",
+    )
     registry: str = Field(default="", description="MLflow model registry; empty for none.")
     trust: str = Field(
         default="", description="File of the trust roots, apart from the store: whose key may sign what."
@@ -100,6 +106,7 @@ class LocalEnvironment(EnvironmentBase):
     backend: Literal["local"]
     runs: str = Field(default="./runs", description="Folder of the runs' records and pages.")
     state: str = Field(default="./.sluice", description="Folder of what KFP keeps between runs: the cache.")
+    serving: Serving = Field(default=Serving(), description="How `sluice serve` serves here.")
 
 
 class Toleration(BaseModel):

@@ -8,12 +8,17 @@ from pipelines.placement import WORD, Placement
 
 
 def lifecycle(place: Placement, release: str) -> Any:
-    """The graph. ``release`` is the digest of the compiled release graph that this one asks for at its end."""
+    """The graph. ``release`` is the digest of the compiled release graph that this one asks for at its end.
+
+    Its parameter ``corrected`` names what users corrected, where monitoring asked for this run; it is empty elsewhere.
+    """
 
     @dsl.pipeline(name="lifecycle", description="Sources to a candidate, and the request for its release.")
-    def graph(now: str) -> None:
+    def graph(now: str, corrected: str = "") -> None:
         sources = place("resolve", now=now).outputs[WORD]
         documents = place("ingest", sources=sources).outputs["documents"]
+        style = place.recipe.settings("format").encode()
+        documents = place("corrections", documents=documents, corrected=corrected, style=style).outputs["extended"]
         documents = place("validate", documents=documents).outputs["validated"]
         documents = place("curate", documents=documents).outputs["curated"]
         documents = place("deduplicate", documents=documents).outputs["deduplicated"]
@@ -25,7 +30,8 @@ def lifecycle(place: Placement, release: str) -> Any:
         clean = place("decontaminate", documents=sides.outputs["train"], suites=suites)
 
         conversations = place("format", documents=clean.outputs["decontaminated"]).outputs["conversations"]
-        base = place("base", conversations=conversations).outputs["model"]
+        champion = place("champion").outputs[WORD] if place.recipe.section("base").start == "champion" else ""
+        base = place("base", conversations=conversations, champion=champion).outputs["model"]
         tokens = place("tokenise", conversations=conversations, model=base).outputs["tokens"]
 
         trained = base

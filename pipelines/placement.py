@@ -41,7 +41,8 @@ class Placement:
             "endpoints": self.environment.endpoints,
             "registry": self.environment.registry,
             "trust": self.environment.trust,
-            "key": self.environment.keys.get("release", ""),
+            "requests": self.environment.requests,
+            "key": self.environment.keys.get("monitor" if step.stage == "monitor" else "release", ""),
             "policy": policy_of(self.recipe),
         }
         taken = component.component_spec.inputs

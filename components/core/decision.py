@@ -48,6 +48,9 @@ class Verdict(StrEnum):
     HOLD = "hold"
     REFUSE = "refuse"
     SERVES = "serves"  # the candidate is what serves already: nothing to decide
+    RETRAIN = "retrain"
+    WAIT = "wait"
+    ALERT = "alert"  # people must look: the monitor saw nothing, or too little to say that all is well
 
 
 class Permits(StrEnum):

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     PREFERENCES = "preferences"
     TOKENS = "tokens"
     REQUESTS = "requests"
+    FEEDBACK = "feedback"
     SUITES = "suites"
     ANSWERS = "answers"
     MODEL = "model"

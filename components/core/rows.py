@@ -20,7 +20,64 @@ from components.core.canonical import canonical_json, digest_of_sorted
 from components.core.manifest import Kind, Shard
 from components.core.store import Store
 
-_MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+REQUESTS = pa.schema(
+    [
+        ("request_id", pa.string()),  # given out by the gateway, which knows its own again
+        ("attempt", pa.int32()),  # 1; higher where the router tried again: the highest is the one that was answered
+        ("conversation_id", pa.string()),
+        ("unit", pa.string()),  # the user, hashed with a salt
+        ("key", pa.string()),  # name of the API key
+        ("endpoint", pa.string()),
+        ("experiment", pa.string()),
+        ("arm", pa.string()),
+        ("model", pa.string()),  # digest of the model's manifest
+        ("prompt_version", pa.string()),
+        ("kind", pa.string()),  # chat or completion
+        ("started", pa.string()),  # UTC, ISO 8601 with microseconds
+        ("ended", pa.string()),
+        ("messages", MESSAGES),  # a completion's prompt is one message of the user
+        ("parameters", pa.string()),  # canonical JSON: all else that the client asked for
+        ("features", pa.string()),  # canonical JSON: what was served to the prompt; `{}`
+        ("response", pa.string()),
+        ("status", pa.string()),  # answered, failed, cut or lost
+        ("http_status", pa.int32()),
+        ("error", pa.string()),
+        ("finish_reason", pa.string()),
+        ("prompt_tokens", pa.int32()),
+        ("completion_tokens", pa.int32()),
+        ("latency_ms", pa.float64()),
+        ("first_token_ms", pa.float64()),
+        ("sampling_probability", pa.float64()),
+        ("redactions", pa.int32()),  # pieces of personal data that were taken out before this was written
+        ("mirrored", pa.bool_()),
+    ]
+)
+FEEDBACK = pa.schema(
+    [
+        ("feedback_id", pa.string()),
+        ("request_id", pa.string()),
+        ("unit", pa.string()),
+        ("key", pa.string()),
+        ("role", pa.string()),  # user or trusted, as the API key says
+        ("endpoint", pa.string()),
+        ("at", pa.string()),  # UTC, ISO 8601 with microseconds
+        ("good", pa.bool_()),  # whether the answer was right; null where nobody said
+        ("correction", pa.string()),  # what it should have been; null where nobody said
+        ("comment", pa.string()),
+        ("redactions", pa.int32()),
+    ]
+)
+LABELLED = pa.schema(
+    [
+        *FEEDBACK,
+        ("messages", MESSAGES),  # of the request
+        ("response", pa.string()),
+        ("model", pa.string()),
+        ("asked", pa.string()),  # when the request had been answered
+        ("asker", pa.string()),  # unit of the request
+    ]
+)
 SCHEMAS: dict[Kind, pa.Schema] = {
     Kind.DOCUMENTS: pa.schema(
         [
@@ -33,7 +90,7 @@ SCHEMAS: dict[Kind, pa.Schema] = {
         ]
     ),
     Kind.CONVERSATIONS: pa.schema(
-        [("id", pa.string()), ("messages", _MESSAGES), ("group", pa.string()), ("meta", pa.string())]
+        [("id", pa.string()), ("messages", MESSAGES), ("group", pa.string()), ("meta", pa.string())]
     ),
     Kind.TOKENS: pa.schema(
         [
@@ -48,7 +105,7 @@ SCHEMAS: dict[Kind, pa.Schema] = {
             ("question", pa.string()),  # digest of the canonical content
             ("group", pa.string()),
             ("slices", pa.list_(pa.string())),
-            ("messages", _MESSAGES),  # the prompt
+            ("messages", MESSAGES),  # the prompt
             ("reference", pa.string()),
             ("choices", pa.list_(pa.string())),  # empty for generated answers
             ("text", pa.string()),  # the question without the prompt around it, which training texts must not hold
@@ -65,6 +122,8 @@ SCHEMAS: dict[Kind, pa.Schema] = {
             ("score", pa.float64()),
         ]
     ),
+    Kind.REQUESTS: REQUESTS,
+    Kind.FEEDBACK: LABELLED,
     Kind.REPORT: pa.schema([("id", pa.string()), ("name", pa.string()), ("value", pa.string())]),
 }
 REJECTS = pa.schema([("id", pa.string()), ("reason", pa.string()), ("detail", pa.string()), ("row", pa.string())])

@@ -19,7 +19,7 @@ from components.core.run import Run, State
 from components.core.store import Store
 from pipelines.runs import RunFolder
 
-VERDICTS = {"hold": State.HELD, "refuse": State.REFUSED}
+VERDICTS = {"hold": State.HELD, "refuse": State.REFUSED, "alert": State.HELD}
 """What a run comes to by the word of a step that decides; DONE by any other."""
 
 
@@ -79,7 +79,7 @@ class Recorder:
                     peak_memory_bytes=max(spent.peak_memory_bytes, report.cost.peak_memory_bytes),
                 )
             )
-        if task.succeeded and task.name == "request":
+        if task.succeeded and task.name in ("request", "ask"):
             self.requests.append(str(task.outputs["Output"]))
         if task.succeeded and report and report.said:
             self._decided(task, report)
@@ -87,7 +87,7 @@ class Recorder:
     def _decided(self, task: Any, report: Report) -> None:
         """Takes down what a step decided, and the decision that it signed."""
         self.verdict = VERDICTS.get(report.word, State.DONE)
-        if task.name == "decide":
+        if task.name in ("decide", "retraining"):
             self.decisions.append(decision_in(self.store, report.outputs["decision"]).id)
         self.change(outcome=report.said, decisions=tuple(self.decisions))
 

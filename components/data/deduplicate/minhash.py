@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from components.core.attempt import Attempt, Draft, Outcome
 from components.core.manifest import Kind, Manifest
+from components.core.personal_data import without_personal_data
 from components.core.report import Example, Figure
 from components.core.rows import RowWriter
 from components.data.deduplicate.settings import Deduplicate
 from components.data.near_duplicates import Fingerprints, Pair, Reader, clusters, fingerprints, pairs_among
-from components.data.redact.personal_data import without_personal_data
 from components.data.shingles import Positions
 
 _SHOWN = 3  # merged pairs of each sort that the report shows

@@ -9,8 +9,8 @@ from typing import Any
 from components.core.attempt import Attempt, Draft, Outcome
 from components.core.canonical import canonical_json, sha256
 from components.core.manifest import Kind, Manifest
+from components.core.personal_data import EMAIL, PHONE, check_regions, masked, personal_data, replaced
 from components.core.report import Example, Figure
-from components.data.redact.personal_data import EMAIL, PHONE, check_regions, masked, personal_data, replaced
 from components.data.redact.settings import Redact
 
 _EXAMPLES = 5

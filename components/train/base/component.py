@@ -6,6 +6,7 @@ from kfp import dsl
 @dsl.component(base_image="sluice/train", install_kfp_package=False)
 def base(
     conversations: dsl.Input[dsl.Artifact],
+    champion: str,
     settings: str,
     store: str,
     code: str,
@@ -21,5 +22,5 @@ def base(
     inputs, outputs = {"conversations": conversations}, {"model": model}
     run_step(
         method.base, Base.decode(settings), step="base", store=store, code=code, page=page, figures=figures,
-        inputs=inputs, outputs=outputs,
+        inputs=inputs, outputs=outputs, values={"champion": champion},
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -80,6 +80,11 @@ class Scratch(StepSettings):
 class Base(StepSettings):
     """The model that training starts from: one of a hub, or one from scratch (the default)."""
 
+    start: Literal["base", "champion"] = Field(
+        default="base",
+        description="What training starts from: `base`, or `champion`, the model that serves on the recipe's endpoint;"
+        " where nothing serves yet, the base all the same.",
+    )
     hub: Hub | None = Field(default=None, description="An existing model.")
     scratch: Scratch | None = Field(default=None, description="A new model; its tokenizer learns the training side.")
     chat_template: str | None = Field(

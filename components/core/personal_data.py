@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-import phonenumbers
+from pydantic import Field
 
 from components.core.errors import InvalidInput
-from components.data.redact.settings import Redact
+from components.core.settings import StepSettings
 
 EMAIL, PHONE = "<EMAIL>", "<PHONE>"
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@(?:[^\W_](?:[\w-]{0,62}\.))+[^\W\d_]{2,24}(?!\w)")
@@ -33,6 +33,24 @@ _CONTEXT = 40  # characters before a number in which a word may say what it is
 _MOST_DIGITS = 15  # of a phone number (ITU-T E.164)
 
 
+class PersonalData(StepSettings):
+    """What counts as personal data. Numbers with ``+`` and a country's code are found whatever the regions."""
+
+    regions: tuple[str, ...] = Field(
+        default=("US", "GB"),
+        description="Countries whose phone numbers are found as they are written there, without a country's code"
+        " (ISO 3166, two letters); each one more also makes more other numbers look like phones.",
+    )
+    other_numbers: tuple[str, ...] = Field(
+        default=(
+            "account", "amount", "article", "bill", "booking", "card", "case", "claim", "contract", "customer", "ean",
+            "iban", "id", "imei", "invoice", "isbn", "item", "model", "order", "parcel", "part", "policy", "po", "ref",
+            "reference", "serial", "shipment", "sku", "ticket", "total", "tracking", "transaction", "vat",
+        ),
+        description="Words before a number that say that it is no phone number; in any case of letters.",
+    )  # fmt: skip
+
+
 class Span(NamedTuple):
     """A piece of personal data in a text, and what takes its place."""
 
@@ -41,7 +59,7 @@ class Span(NamedTuple):
     tag: str
 
 
-def personal_data(text: str, settings: Redact) -> list[Span]:
+def personal_data(text: str, settings: PersonalData) -> list[Span]:
     """The e-mail addresses and phone numbers in ``text``, in their order, none over another."""
     found = [Span(*match.span(), EMAIL) for match in _EMAIL.finditer(text)] if "@" in text else []
     taken = [(span.start, span.end) for span in found]
@@ -65,19 +83,23 @@ def masked(words: str, _: Span) -> str:
     return re.sub(r"\w", "•", words)
 
 
-def without_personal_data(text: str, settings: Redact | None = None) -> str:
+def without_personal_data(text: str, settings: PersonalData | None = None) -> str:
     """``text`` with tags in the place of personal data."""
-    return replaced(text, personal_data(text, settings or Redact()))
+    return replaced(text, personal_data(text, settings or PersonalData()))
 
 
-def check_regions(settings: Redact) -> None:
+def check_regions(settings: PersonalData) -> None:
     """Raises InvalidInput for a region without a numbering plan."""
+    import phonenumbers
+
     for region in settings.regions:
         if region not in phonenumbers.SUPPORTED_REGIONS:
             raise InvalidInput(f"redact.regions: {region!r} is no country's code; use two capital letters, such as DE")
 
 
-def _phones(text: str, settings: Redact) -> Iterator[Span]:
+def _phones(text: str, settings: PersonalData) -> Iterator[Span]:
+    import phonenumbers
+
     for match in _NUMBER.finditer(text) if _ENOUGH_DIGITS.search(text) else ():
         words, start = match.group(), match.start()
         if _is_something_else(text, match, settings):
@@ -89,7 +111,7 @@ def _phones(text: str, settings: Redact) -> Iterator[Span]:
         yield from (Span(start + first, start + last, PHONE) for first, last in _widest(inside))
 
 
-def _is_something_else(text: str, match: re.Match[str], settings: Redact) -> bool:
+def _is_something_else(text: str, match: re.Match[str], settings: PersonalData) -> bool:
     words, start = match.group(), match.start()
     if words.startswith("+"):
         return False

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from components.core.errors import InvalidInput
-from components.data.redact.personal_data import check_regions, masked, personal_data, replaced, without_personal_data
+from components.core.personal_data import check_regions, masked, personal_data, replaced, without_personal_data
 from components.data.redact.settings import Redact
 
 SETTINGS = Redact(regions=("US", "GB", "DE", "FR", "IN"))

@@ -1,0 +1,30 @@
+"""The KFP face of ``retraining``."""
+
+from kfp import dsl
+
+
+@dsl.component(base_image="sluice/monitor", install_kfp_package=False)
+def retraining(
+    evidence: dsl.Input[dsl.Artifact],
+    now: str,
+    endpoint: str,
+    environment: str,
+    trust: str,
+    key: str,
+    settings: str,
+    store: str,
+    code: str,
+    decision: dsl.Output[dsl.Artifact],
+    page: dsl.Output[dsl.HTML],
+    figures: dsl.Output[dsl.Metrics],
+) -> str:
+    """Decides by figures, policy and history: retrain, wait or alert. It is signed, and names its evidence."""
+    from components.core.step import run_step
+    from components.monitor.retraining import verdict
+    from components.monitor.retraining.settings import Retraining
+
+    values = {"now": now, "endpoint": endpoint, "environment": environment, "trust": trust, "key": key}
+    return run_step(
+        verdict.retraining, Retraining.decode(settings), step="retraining", store=store, code=code, page=page,
+        figures=figures, inputs={"evidence": evidence}, outputs={"decision": decision}, values=values,
+    )  # fmt: skip
