@@ -15,7 +15,7 @@ from pipelines.commands.make import init, new
 from pipelines.commands.people import approve, refuse
 from pipelines.commands.proof import bundle_, verify
 from pipelines.commands.registry import registry
-from pipelines.commands.work import cancel, compile_, demo, lint, run
+from pipelines.commands.work import cancel, compile_, demo, lint, monitor, run
 
 EXIT_CODES = "Exit codes: 0 done, 2 invalid input, 3 held or refused, 4 failed, 5 conflict."
 
@@ -34,6 +34,7 @@ for command in (
     lint,
     compile_,
     run,
+    monitor,
     runs,
     status,
     logs,

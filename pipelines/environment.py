@@ -74,9 +74,9 @@ class EnvironmentBase(BaseModel):
     tracking: str = Field(default="", description="MLflow tracking address; empty for none.")
     endpoints: str = Field(default="", description="Where the records of what should serve lie: sqlite:///PATH.")
     requests: str = Field(default="", description="Where the request log lies: a folder, gs://… or s3://….")
-    webhook: SecretReference = Field(
-        default="",
-        description="Secret whose value is the address that notifications go to, in Slack's shape; empty for none.",
+    webhook: SecretReference | None = Field(
+        default=None,
+        description="Secret whose value is the address that notifications go to, in Slack's shape.",
     )
     registry: str = Field(default="", description="MLflow model registry; empty for none.")
     trust: str = Field(

@@ -43,16 +43,17 @@ class Finished:
 
 
 def carry_out(ask: Ask, *, follow_requests: bool = True, as_json: bool = False) -> Finished:
-    """Runs what is asked, and what that asks for, and writes one page about all of it."""
+    """Runs what is asked, what that asks for, and so on to the end, and writes one page about all of it."""
     for line in prepare(ask.environment):
         click.echo(line, err=True)
     first = start(ask)
     folders, finished = [first], [watch(first, as_json)]
     if follow_requests:
-        for name in finished[0].requests:
-            folder = dispatch(name, ask.recipe, ask.environment)
-            folders.append(folder)
-            finished.append(watch(folder, as_json))
+        for run in finished:  # it grows: a retraining asks for a release in its turn
+            for name in run.requests:
+                folder = dispatch(name, ask.recipe, ask.environment)
+                folders.append(folder)
+                finished.append(watch(folder, as_json))
         Runs(Path(ask.environment.runs)).point_latest(first)
     followed = tuple(folder.path for folder in folders[1:])
     if followed:
@@ -78,7 +79,7 @@ def tell(finished: Finished, store: Store, *, as_json: bool = False) -> None:
         if run.outcome:
             said = run.outcome if run.outcome.lower().startswith(run.state) else f"{run.state}: {run.outcome}"
             click.echo(f"\n{said}")
-        if run.state is State.HELD:
+        if run.state is State.HELD and run.graph == "release":
             click.echo(f"  to say yes:  sluice approve {run.run} --as NAME --reason TEXT")
         if run.error:
             click.echo(f"{run.run}: {run.error}", err=True)

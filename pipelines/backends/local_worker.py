@@ -62,9 +62,10 @@ def _run(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: Lo
 
     text = _graph(recorder, launch, recipe, environment)
     spec = load_spec(text)
+    given = {**launch.arguments, "now": launch.now}
+    parameters = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     arguments = {
-        name: launch.now if name == "now" else launch.arguments[name]
-        for name in spec["root"].get("inputDefinitions", {}).get("parameters", {})
+        name: given[name] for name, about in parameters.items() if name in given or not about.get("isOptional")
     }
     recorder.change(steps=step_runs(spec))
 

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from pipelines.recipe import RecipeBase
 
 
-RELEASE_STEPS = {"benchmark", "incumbent", "gate", "decide", "card", "transition"}
-"""Steps of the release: a lifecycle cannot begin with one."""
+ELSEWHERE = {"benchmark", "incumbent", "gate", "decide", "card", "transition"} | {
+    "observe", "describe", "drift", "retraining", "ask"
+}  # fmt: skip
+"""Steps of the release and of monitoring: a lifecycle cannot begin with one."""
 
 
 @click.command(epilog="Example:  sluice lint recipe.yaml --env vertex")
@@ -96,6 +98,29 @@ def run(
     return finished.exit_code
 
 
+@click.command(epilog="Example:  sluice monitor recipe.yaml")
+@options.recipe_path
+@options.env
+@options.assignments
+@click.option("--follow/--no-follow", default=True, help="Also follow the runs that this one asks for.")
+@click.option("--now", default="", metavar="TIME", help="The window's end, ISO 8601 (default: now).")
+@options.as_json
+def monitor(recipe: Path, env: str, assignments: tuple[str, ...], follow: bool, now: str, as_json: bool) -> int:
+    """Looks at what the request log gained since the last time, and retrains if that is due. Exit 3: an alert."""
+    from components.core.moment import parse_moment
+    from components.core.store import Store
+    from pipelines.backends.local_run import Ask
+    from pipelines.follow import carry_out, tell
+    from pipelines.recipe import load_recipe
+
+    loaded, environment = load_recipe(recipe, assignments), options.local_environment(env)
+    if now:
+        parse_moment(now)
+    finished = carry_out(Ask("monitoring", loaded, environment, now=now), follow_requests=follow, as_json=as_json)
+    tell(finished, Store(environment.store), as_json=as_json)
+    return finished.exit_code
+
+
 @click.command(epilog="Example:  sluice cancel latest")
 @click.argument("run")
 @options.env
@@ -124,7 +149,7 @@ def _check_step(name: str, recipe: RecipeBase) -> None:
     from pipelines import catalogue
     from pipelines.located_yaml import nearest
 
-    known = {*catalogue.steps(), *(stage.name for stage in recipe.train)} - RELEASE_STEPS
+    known = {*catalogue.steps(), *(stage.name for stage in recipe.train)} - ELSEWHERE
     if name and name not in known:
         raise InvalidInput(f"--from {name}: the lifecycle has no such step; {nearest(name, known)}")
 

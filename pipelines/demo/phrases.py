@@ -47,6 +47,31 @@ PRODUCTS: dict[str, Product] = {
     "payroll": Product(("payroll portal", "salary page"), "software", _PROGRAM),
     "crm": Product(("customer database", "CRM"), "software", _PROGRAM),
 }
+NEW_PRODUCTS: dict[str, Product] = {
+    "badge": Product(
+        ("door badge", "key card"),
+        "hardware",
+        (
+            "opens no door on floor {few}",
+            "beeps {few} times and stays red",
+            "was accepted {when} and is not any more",
+            "has a photo of somebody else",
+            "is bent and the reader ignores it",
+        ),
+    ),
+    "chat": Product(
+        ("team chat", "messenger"),
+        "software",
+        (
+            "shows messages of {when} as new",
+            "rings for channels that I left",
+            "sends my files to the wrong channel",
+            "has swallowed {few} messages of my team",
+            "goes grey and says {code} during every meeting",
+        ),
+    ),
+}
+"""What nobody had when the first model was trained."""
 LOCKED_OUT = (
     "does not accept my password any more",
     "says that my account is locked",
@@ -55,7 +80,18 @@ LOCKED_OUT = (
 )
 """Whatever it is, this is for those who look after accounts."""
 
-ACCESS = "access"
+
+class World(NamedTuple):
+    """What tickets are about, and what the queue is called that looks after accounts."""
+
+    products: dict[str, Product]
+    access: str
+
+
+BEFORE = World(PRODUCTS, "access")
+RENAMED = World(PRODUCTS, "identity")
+"""The queue has another name already; the export of tickets knows of no new product yet."""
+AFTER = World({**PRODUCTS, **NEW_PRODUCTS}, "identity")
 URGENCY: dict[str, tuple[str, ...]] = {
     "high": (
         "I have a client on the line in {few} minutes",

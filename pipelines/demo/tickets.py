@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 from pipelines.demo import phrases
+from pipelines.demo.phrases import BEFORE, World
 
 Row = dict[str, Any]
 _WORD = re.compile(r"\w+")
@@ -66,20 +67,28 @@ class Ticket:
 
 
 def write_tickets(
-    folder: Path, seed: int = 0, genuine: int = 1600, questions: int = 400, shuffled: bool = False
+    folder: Path,
+    seed: int = 0,
+    genuine: int = 1600,
+    questions: int = 400,
+    shuffled: bool = False,
+    world: World = BEFORE,
+    asked: World | None = None,
 ) -> Planted:
     """Writes ``tickets.jsonl`` and ``exam.jsonl`` (columns id, text, completion, queue, created, group) into a folder.
 
     ``genuine`` tickets and ``PLANTS`` beside them; ``text`` is what a customer writes (15 to 45 words),
     ``completion`` a JSON object of product, queue and urgency. ``shuffled`` gives each ticket the completion of
-    another and leaves the exam right: what is trained on that must be refused. Equal seeds give equal bytes. Raises
-    ValueError when there are too few of either to copy from.
+    another and leaves the exam right: what is trained on that must be refused. Tickets are about ``world``, questions
+    about ``asked`` (default: the same). Equal seeds give equal bytes. Raises ValueError when there are too few of
+    either to copy from.
     """
     if genuine < 300 or questions < 30:
         raise ValueError("at least 300 genuine tickets and 30 questions: the planted copies are of different ones")
     random = Random(seed)
-    desk = _Desk(random)
+    desk = Desk(random, asked or world)
     exam = [desk.ticket(f"X-{index:03d}") for index in range(questions)]
+    desk.world = world
     plain = [desk.ticket(f"C-{random.randrange(genuine // 4):04d}") for _ in range(genuine)]
     tickets = [*plain, *_planted(random, desk, plain, exam)]
     random.shuffle(tickets)
@@ -93,10 +102,11 @@ def write_tickets(
     return Planted(folder / "tickets.jsonl", folder / "exam.jsonl", len(tickets), len(exam), ids)
 
 
-class _Desk:
+class Desk:
     """Where tickets come in: each unlike all before it."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, world: World = BEFORE) -> None:
+        self.world = world
         self._random = random
         self._seen: set[tuple[str, ...]] = set()
 
@@ -129,9 +139,9 @@ class _Desk:
 
     def _draw(self, group: str, contact: str) -> Ticket:
         pick = self._random.choice
-        product = pick(list(phrases.PRODUCTS))
+        product = pick(list(self.world.products))
         urgency = pick(list(phrases.URGENCY))
-        queue, fault = self._fault(phrases.PRODUCTS[product])
+        queue, fault = self._fault(self.world.products[product])
         middle = [fault, self._random.choice(phrases.DETAILS)]
         middle.append(pick(phrases.URGENCY[urgency]))
         if contact:
@@ -150,7 +160,7 @@ class _Desk:
         locked = self._random.random() < 0.25
         what = self._random.choice(phrases.LOCKED_OUT if locked else product.faults)
         how = self._random.choice(("My", "The", "Our"))
-        return phrases.ACCESS if locked else product.queue, f"{how} {self._random.choice(product.names)} {what}"
+        return self.world.access if locked else product.queue, f"{how} {self._random.choice(product.names)} {what}"
 
 
 def words(text: str) -> list[str]:
@@ -170,7 +180,7 @@ def similarity(one: str, other: str) -> float:
     return len(first & second) / len(first | second)
 
 
-def _planted(random: Random, desk: _Desk, plain: Sequence[Ticket], exam: Sequence[Ticket]) -> Iterator[Ticket]:
+def _planted(random: Random, desk: Desk, plain: Sequence[Ticket], exam: Sequence[Ticket]) -> Iterator[Ticket]:
     originals = _each_once(random, [ticket for ticket in plain if len(words(ticket.text)) >= 25])
     questions = _each_once(random, exam)
     for step, kinds in PLANTS.items():
@@ -202,7 +212,7 @@ def _nearly(random: Random, text: str) -> str:
     return two if random.random() < 0.3 and similarity(text, two) >= _NEAR else one
 
 
-def _with_personal_data(random: Random, desk: _Desk, kind: str) -> Ticket:
+def _with_personal_data(random: Random, desk: Desk, kind: str) -> Ticket:
     """A ticket with an address of a reserved domain (RFC 2606) or a number reserved for fiction (Ofcom, NANPA)."""
     ticket = desk.ticket(f"C-{random.randrange(400):04d}", contact=kind)
     name, number = random.choice(phrases.NAMES).lower(), random.randint(100, 199)
@@ -211,7 +221,7 @@ def _with_personal_data(random: Random, desk: _Desk, kind: str) -> Ticket:
     return ticket.copy(ticket.text.format(email=email, phone=phone), "redact", kind)
 
 
-def _copied(desk: _Desk, question: Ticket, kind: str) -> Ticket:
+def _copied(desk: Desk, question: Ticket, kind: str) -> Ticket:
     """An exam question as a ticket, word for word or inside a longer one."""
     text = question.text
     if kind == "inside":

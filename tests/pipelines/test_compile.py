@@ -44,7 +44,7 @@ def test_compiling_again_in_another_process_gives_the_same_bytes(tmp_path: Path)
         command = [sys.executable, "-c", code, "compile", str(HELPDESK), "--env", "kubeflow", "--components"]
         subprocess.run([*command, "--out", str(tmp_path / name)], check=True, capture_output=True)
     written = {path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.yaml")}
-    assert len(written) == 2 + len(catalogue.steps())
+    assert len(written) == 3 + len(catalogue.steps())
     for path in written:
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
 
