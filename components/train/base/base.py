@@ -1,4 +1,6 @@
-"""Puts the model that training starts from into the store, pinned by digest: one of a hub, or one from scratch."""
+"""Puts the model that training starts from into the store, pinned by digest: one of a hub, one from scratch, or the
+champion that serves.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +10,32 @@ from tempfile import TemporaryDirectory
 
 from components.core.attempt import Attempt, Draft, Files, Outcome
 from components.core.canonical import sha256
-from components.core.manifest import Kind, Manifest, ModelFacts, Shard, Source, file_name
+from components.core.manifest import Kind, Manifest, ModelFacts, Shard, Source, file_name, resolve_reference
 from components.core.report import Figure
-from components.train.base import checks
+from components.train.base import adapt, checks
 from components.train.base.settings import Base, Hub, Scratch
 
 
-def base(attempt: Attempt, conversations: Manifest, settings: Base) -> Outcome:
+def base(attempt: Attempt, conversations: Manifest, settings: Base, champion: str = "") -> Outcome:
     """Output: ``model``, full weights as safetensors, with tokenizer and chat template.
 
-    ``conversations`` train the tokenizer of a model from scratch and are not looked at for one of a hub. Raises
+    ``conversations`` train the tokenizer of a model from scratch and are not looked at for another. ``champion`` is
+    the reference of the model that serves, empty where none does; ``settings.start`` says whether it is adapted. Raises
     InvalidInput for a model that cannot or may not be used, and Failed when the hub does not answer.
     """
+    inputs = {"conversations": conversations}
     with TemporaryDirectory() as place:
         folder = Path(place)
-        if settings.hub:
+        if settings.start == "champion" and champion:
+            inputs["champion"] = resolve_reference(attempt.store, champion)
+            draft = adapt.from_champion(attempt, inputs["champion"], settings, folder)
+        elif settings.hub:
             draft = _from_hub(attempt, settings, settings.hub, folder)
         else:
             draft = _from_scratch(attempt, conversations, settings, settings.scratch or Scratch(), folder)
     size = sum(shard.bytes for shard in draft.content.shards)
     attempt.figures["model_size"] = Figure(value=size, unit="bytes")
-    return attempt.commit({"model": draft}, settings=settings, inputs={"conversations": conversations})
+    return attempt.commit({"model": draft}, settings=settings, inputs=inputs)
 
 
 def _from_scratch(attempt: Attempt, conversations: Manifest, settings: Base, scratch: Scratch, folder: Path) -> Draft:
