@@ -1,0 +1,91 @@
+"""What is remembered of earlier windows: which partitions of the log they took, and what came of them.
+
+    windows/<endpoint>/<until>.json     ``Window``, written by observe
+    compared/<endpoint>/<until>.json    ``Compared``, written by drift
+
+A record is created once and never changed. Only records of an earlier ``until`` are looked at, so the same moment
+gives the same window again, whatever came later.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from components.core.contract import Contract
+from components.core.manifest import Reference, read_beside, read_manifest
+from components.core.store import Store
+from components.monitor.figures import FIGURES, Fault, Figures
+
+HEAD = "window.json"
+"""The object beside the rows of the output ``window``."""
+
+
+class Head(Contract):
+    """What a window is, beside its rows."""
+
+    endpoint: str
+    since: str = Field(description="End of the window before it; UTC, ISO 8601.")
+    until: str = Field(description="UTC, ISO 8601.")
+    faults: tuple[Fault, ...] = Field(default=(), description="Why it does not hold all that it should.")
+
+
+class Window(Contract):
+    """One window that was taken: nobody takes its partitions again."""
+
+    endpoint: str
+    since: str = Field(description="End of the window before it; UTC, ISO 8601.")
+    until: str = Field(description="UTC, ISO 8601.")
+    requests: tuple[str, ...] = Field(default=(), description="Keys of the partitions of requests that it took.")
+    feedback: tuple[str, ...] = Field(default=(), description="Keys of the partitions of feedback that it took.")
+    waiting: dict[str, tuple[str, ...]] = Field(
+        default={}, description="Ids of feedback whose request was not there yet, by partition: the next window's."
+    )
+    outputs: dict[str, Reference] = Field(default={}, description="`window`, `labelled` and `corrected`.")
+
+
+class Compared(Contract):
+    """One window that was compared with what its model was trained on and with its first windows."""
+
+    endpoint: str
+    until: str = Field(description="UTC, ISO 8601.")
+    model: str = Field(default="", description="Digest of the manifest of what should have served.")
+    released: str = Field(default="", description="Since when it should have; UTC, ISO 8601.")
+    profile: Reference
+    evidence: Reference
+
+
+def window_key(endpoint: str, until: datetime) -> str:
+    """Where the record of a window lies."""
+    return f"windows/{endpoint}/{_name(until)}.json"
+
+
+def compared_key(endpoint: str, until: datetime) -> str:
+    """Where the record of a comparison lies."""
+    return f"compared/{endpoint}/{_name(until)}.json"
+
+
+def windows(store: Store, endpoint: str, before: datetime, since: datetime | None = None) -> list[Window]:
+    """The windows that ended before a moment, the first one first; only those that ended from ``since`` on."""
+    return [Window.read(store.read(key), key) for key in _keys(store, f"windows/{endpoint}", before, since)]
+
+
+def comparisons(store: Store, endpoint: str, before: datetime, since: datetime | None = None) -> list[Compared]:
+    """The comparisons of windows that ended before a moment, the first one first."""
+    return [Compared.read(store.read(key), key) for key in _keys(store, f"compared/{endpoint}", before, since)]
+
+
+def figures_of(store: Store, evidence: Reference) -> Figures:
+    """The figures that an output of drift holds. Raises InvalidInput where it is gone or changed."""
+    manifest = read_manifest(store, evidence)
+    return Figures.read(read_beside(store, manifest, FIGURES, "figures of a window", "drift"), manifest.key)
+
+
+def _name(moment: datetime) -> str:
+    return f"{moment:%Y%m%dT%H%M%S.%f}Z"
+
+
+def _keys(store: Store, folder: str, before: datetime, since: datetime | None) -> list[str]:
+    last, first = f"{folder}/{_name(before)}.json", f"{folder}/{_name(since)}.json" if since else ""
+    return [key for key in store.list(folder) if key.endswith(".json") and first <= key < last]
