@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from components.core.errors import ExitCode, SluiceError
-from pipelines.commands.endpoint import audit, break_glass, endpoints, freeze, thaw
+from pipelines.commands.endpoint import audit, break_glass, endpoints, freeze, rollback, thaw
 from pipelines.commands.keys import keys
 from pipelines.commands.look import compare, logs, report, runs, status, why
 from pipelines.commands.make import init, new
@@ -49,6 +49,7 @@ for command in (
     keys,
     freeze,
     thaw,
+    rollback,
     break_glass,
     endpoints,
     audit,

@@ -1,4 +1,5 @@
-"""What people do to an endpoint by hand: freeze it, thaw it, break the glass. Each is a decision signed by their key.
+"""What people do to an endpoint by hand: freeze it, thaw it, roll it back, break the glass. Each is a decision signed
+by their key.
 
 Nothing here writes what should serve: ``components.release.transition.change`` does, after it verified the decision.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -135,7 +136,7 @@ def break_glass(
     if state.champion and state.champion.digest == found.digest:
         raise Refused(f"endpoint {endpoint}: {found.digest[:12]}… serves already; there is nothing to break")
     skipped = tuple(Reason(code=SKIPPED, text=text) for text in _skipped(actor, state, found))
-    return _carry_out(
+    change = _carry_out(
         actor,
         endpoint,
         kind=DecisionKind.BREAK_GLASS,
@@ -143,6 +144,26 @@ def break_glass(
         subject=found.named,
         reasons=skipped,
     )
+    return replace(change, behind=follow(environment, change))
+
+
+def rollback(environment: Environment, endpoint: str, *, name: str, reason: str, now: datetime | None = None) -> Change:
+    """Lets what served before serve again; what serves now is what the next rollback would return to.
+
+    It is in a hurry: the model's bytes are not hashed again, and the registry follows by ``follow``, afterwards. Raises
+    as ``freeze`` does, Refused where nothing served before and for a frozen endpoint.
+    """
+    actor = _actor(environment, name, reason, now)
+    _check_known(actor.endpoints, endpoint, unused=False)
+    previous = actor.endpoints.read(endpoint).previous
+    if previous is None:
+        raise Refused(f"endpoint {endpoint}: nothing served there before; there is nothing to go back to")
+    return _carry_out(actor, endpoint, kind=DecisionKind.ROLLBACK, permits=Permits.CHAMPION, subject=previous)
+
+
+def follow(environment: Environment, change: Change) -> str:
+    """Lets the registry follow a change; says what it does not show yet, nothing where it is right."""
+    return project_aliases(environment.registry, change.state, Store(environment.store))
 
 
 def _actor(environment: Environment, name: str, reason: str, now: datetime | None) -> Actor:
@@ -174,7 +195,7 @@ def _carry_out(
     subject: Reference | None = None,
     reasons: tuple[Reason, ...] = (),
 ) -> Change:
-    """Signs the decision, has it verified and carried out, and lets the registry follow."""
+    """Signs the decision, and has it verified and carried out."""
     store, endpoints, trust = actor.store, actor.endpoints, actor.trust
     key = trust.key_for(trust.active_key(actor.name).key_id, kind, actor.environment.name, actor.now)
     state = endpoints.read(endpoint)
@@ -196,8 +217,7 @@ def _carry_out(
     envelope = sign(decision, key_address(actor.environment, actor.name), trust)
     place: dict[str, Any] = {"endpoint": endpoint, "environment": actor.environment.name}
     new = carry_out(store, envelope, endpoints=endpoints, trust=trust, now=actor.now, **place)
-    behind = project_aliases(actor.environment.registry, new, store) if subject else ""
-    return Change(decision, new, behind)
+    return Change(decision, new)
 
 
 def _skipped(actor: Actor, state: EndpointState, model: Manifest) -> Iterator[str]:

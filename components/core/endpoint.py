@@ -1,13 +1,16 @@
 """``EndpointState``: what should serve behind an endpoint, and ``Endpoints``: where these records lie.
 
-Desired state only, one record an endpoint, changed by compare-and-set alone: of two who change the same generation one
-wins and the other is told. All generations are kept. Registry aliases are projections of the newest.
+Desired state is one record an endpoint, changed by compare-and-set alone: of two who change the same generation one
+wins and the other is told. All generations are kept. Registry aliases are projections of the newest. Beside it lies
+``Observed``, what whoever brings the world to it saw last: never signed, and never what should serve.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from pydantic import Field
@@ -16,6 +19,7 @@ from components.core.contract import Contract
 from components.core.decision import Decision, DecisionKind, Permits
 from components.core.errors import Conflict, InvalidInput, Refused
 from components.core.manifest import Reference
+from components.core.moment import parse_moment
 from components.core.settings import encode
 
 STEADY = "steady"
@@ -44,6 +48,45 @@ class EndpointState(Contract):
     changed: str = Field(default="", description="UTC, ISO 8601.")
 
 
+class Phase(StrEnum):
+    """How far the world is from the newest generation."""
+
+    STARTING = "starting"  # the champion's server is on its way
+    READY = "ready"  # it answers, and no traffic goes to it yet
+    MOVING = "moving"  # the router is being told
+    DRAINING = "draining"  # the champion serves, and what served before ends its open answers
+    STEADY = "steady"
+    FAILED = "failed"  # the champion did not become ready; what served before goes on serving
+    STOPPED = "stopped"  # the observer was ended, and all that it had started
+
+
+LIVING = timedelta(seconds=30)
+"""An observer that has not written for so long is taken for dead."""
+
+
+class Observed(Contract):
+    """What really serves, as whoever brings the world to the endpoint's state saw it last."""
+
+    endpoint: str
+    generation: int = Field(default=0, ge=0, description="The last one that the world was brought to.")
+    phase: Phase
+    champion: str = Field(default="", description="Digest of the manifest of what serves; empty for nothing.")
+    previous: str = Field(default="", description="Digest of what is ready for a rollback; empty for nothing.")
+    address: str = Field(default="", description="Where clients ask, such as `http://127.0.0.1:8080/v1`.")
+    reason: str = Field(default="", description="A sentence for a person: why it failed, or what it waits for.")
+    heartbeat: str = Field(description="When this was written; UTC, ISO 8601.")
+    since: str = Field(description="Since when phase and generation are these; UTC, ISO 8601.")
+
+    def alive(self, now: datetime) -> bool:
+        """Whether the observer still is at work at that moment."""
+        ended = self.phase is Phase.STOPPED
+        return not ended and abs(now - parse_moment(self.heartbeat)) < LIVING
+
+    def holds_up(self, state: EndpointState, now: datetime) -> bool:
+        """Whether a release must wait: a living observer has not yet brought the world to that state, nor failed."""
+        return self.alive(now) and self.phase is not Phase.FAILED and self.generation < state.generation
+
+
 class Endpoints(Protocol):
     """Where endpoint states lie. Every implementation passes ``tests/core/test_endpoints.py``."""
 
@@ -61,6 +104,12 @@ class Endpoints(Protocol):
 
         Raises Conflict otherwise; nothing has changed then.
         """
+
+    def observed(self, endpoint: str) -> Observed | None:
+        """What was observed last; None where nobody has looked yet."""
+
+    def observe(self, observed: Observed) -> None:
+        """Writes what was observed, in place of what was before. It changes no state and needs none to be there."""
 
 
 def open_endpoints(address: str) -> Endpoints:

@@ -1,4 +1,7 @@
-"""Endpoint states in one SQLite file: every generation is a row that is only ever inserted."""
+"""Endpoint states in one SQLite file: every generation is a row that is only ever inserted.
+
+What was observed is a table beside them, one row an endpoint; a file that an older Sluice wrote gets it when needed.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from components.core.endpoint import EndpointState
+from components.core.endpoint import EndpointState, Observed
 from components.core.errors import Conflict, Failed
 from components.core.whole_file import beside
 
@@ -23,6 +26,12 @@ create table generations (
     decision text not null unique,
     state text not null,
     primary key (endpoint, generation)
+) strict
+"""
+_OBSERVED = """
+create table if not exists observations (
+    endpoint text not null primary key,
+    observed text not null
 ) strict
 """
 _REMEDY = {
@@ -63,6 +72,21 @@ class SqliteEndpoints:
             connection.execute("begin immediate")
             _insert(connection, new)
             connection.execute("commit")
+
+    def observed(self, endpoint: str) -> Observed | None:
+        """What was observed last; None where nobody has looked yet."""
+        if not self._texts("select name from sqlite_master where type = 'table' and name = 'observations'"):
+            return None
+        found = self._texts("select observed from observations where endpoint = ?", endpoint)
+        return Observed.read(found[0], f"{self.path}: what was observed of {endpoint}") if found else None
+
+    def observe(self, observed: Observed) -> None:
+        """Writes what was observed, in place of what was before."""
+        self._make()
+        with self._connected() as connection:
+            connection.execute(_OBSERVED)
+            row = (observed.endpoint, observed.to_bytes().decode())
+            connection.execute("insert or replace into observations values (?, ?)", row)
 
     def _states(self, query: str, endpoint: str) -> list[EndpointState]:
         states = self._texts(query, endpoint)

@@ -1,9 +1,9 @@
-"""Commands about what should serve: look at it, freeze it, thaw it, break the glass, audit it."""
+"""Commands about what should serve: look at it, freeze it, thaw it, roll it back, break the glass, audit it."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +12,7 @@ from pipelines.commands import options
 from pipelines.commands.people import as_whom, reason
 
 if TYPE_CHECKING:
-    from components.core.endpoint import EndpointState
+    from components.core.endpoint import EndpointState, Observed
     from pipelines.audit import Entry
     from pipelines.endpoint_changes import Change
     from pipelines.environment import Environment
@@ -49,6 +49,24 @@ def thaw(endpoint: str, name: str, reason: str, env: str, as_json: bool) -> None
     _tell(change, f"{endpoint}: thawed by {name}; what was refused meanwhile must be decided again", as_json)
 
 
+@click.command(epilog="Example:  sluice rollback helpdesk --as anna --reason 'wrong queues since noon'")
+@click.argument("endpoint")
+@as_whom
+@reason
+@options.env
+@options.as_json
+def rollback(endpoint: str, name: str, reason: str, env: str, as_json: bool) -> None:
+    """Goes back to what served before, at once. It is signed and stands in the audit."""
+    from pipelines import endpoint_changes
+
+    environment = _environment(env)
+    change = endpoint_changes.rollback(environment, endpoint, name=name, reason=reason)
+    _tell(change, f"{endpoint}: back on {_serves(change.state)} from generation {change.state.generation}", as_json)
+    behind = endpoint_changes.follow(environment, change)
+    if behind:
+        click.echo(behind, err=True)
+
+
 @click.command("break-glass", epilog="Example:  sluice break-glass helpdesk 3fa2c1d0 --as anna --reason 'outage 4711'")
 @click.argument("endpoint")
 @click.argument("model")
@@ -78,7 +96,7 @@ def break_glass(endpoint: str, model: str, name: str, reason: str, unused: bool,
 @options.env
 @options.as_json
 def endpoints(endpoint: str, env: str, as_json: bool) -> None:
-    """Shows what should serve: champion, previous one, freeze, generation and decision."""
+    """Shows what should serve (champion, previous one, freeze, generation, decision) and what was seen to serve."""
     from components.core.errors import InvalidInput, did_you_mean
     from pipelines.endpoint_changes import endpoints_of
 
@@ -87,13 +105,14 @@ def endpoints(endpoint: str, env: str, as_json: bool) -> None:
     if endpoint and endpoint not in names:
         raise InvalidInput(f"endpoint {endpoint}: nobody has used it yet{did_you_mean(endpoint, names)}")
     states = [kept.read(name) for name in names if endpoint in ("", name)]
+    seen = {state.endpoint: kept.observed(state.endpoint) for state in states}
     if as_json:
-        shown = [state.model_dump(mode="json") for state in states]
+        shown = [{**state.model_dump(mode="json"), "observed": _as_document(seen[state.endpoint])} for state in states]
         click.echo(json.dumps(shown[0] if endpoint else shown))
         return
     for state in states:
-        for line in _state_lines(state):
-            click.echo(line)
+        for line in (*_state_lines(state), *_observed_lines(seen[state.endpoint])):
+            click.echo(_one_line(line))
     if not states:
         click.echo("no endpoints yet: a release that passes makes the first", err=True)
 
@@ -149,6 +168,25 @@ def _state_lines(state: EndpointState) -> list[str]:
         f"  serves {_serves(state)}{f' ({state.champion.key})' if state.champion else ''}{previous}",
         f"  changed {state.changed[:19]} on decision {state.decision[:12]}",
     ]
+
+
+def _observed_lines(observed: Observed | None) -> list[str]:
+    """What whoever serves saw last, and whether it still looks."""
+    from datetime import UTC, datetime
+
+    if observed is None:
+        return ["  nobody serves it here yet: `sluice serve`"]
+    living = observed.alive(datetime.now(UTC))
+    word = observed.phase if living else "stopped" if observed.phase == "stopped" else "silent: its supervisor is dead"
+    serves = f"{observed.champion[:12]}… at {observed.address}" if observed.champion and living else "nothing"
+    lines = [f"  seen to serve {serves}, generation {observed.generation}, {word} since {observed.since[:19]}"]
+    if observed.previous and living:
+        lines.append(f"  ready for a rollback: {observed.previous[:12]}…")
+    return [*lines, *([f"  {observed.reason}"] if observed.reason else [])]
+
+
+def _as_document(observed: Observed | None) -> dict[str, Any] | None:
+    return observed.model_dump(mode="json") if observed else None
 
 
 def _show(entry: Entry) -> None:

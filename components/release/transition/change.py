@@ -33,7 +33,8 @@ def carry_out(
     """Verifies a decision and makes the next generation of its endpoint; returns that.
 
     ``policy`` is the policy in force, in canonical JSON; only a release is held against it. Raises Refused or Conflict,
-    and has changed nothing then.
+    and has changed nothing then: Conflict also for a release while whatever serves is still on its way to the
+    generation before.
     """
     decision = verify(envelope, trust, "decision")
     where = f"decision {decision.id[:12]}"
@@ -43,7 +44,10 @@ def carry_out(
             f"{where}: is for {decision.endpoint} in {decision.environment}, not for {endpoint} in {environment}"
         )
     _check_history(endpoints, decision, where)
-    new = after(endpoints.read(endpoint), decision, now.isoformat(timespec="milliseconds"))
+    state = endpoints.read(endpoint)
+    new = after(state, decision, now.isoformat(timespec="milliseconds"))
+    if decision.kind is DecisionKind.RELEASE:
+        _check_arrived(endpoints, state, now, where)
     if decision.subject:
         _check_model(store, decision, where)
     if decision.kind is DecisionKind.RELEASE:
@@ -67,12 +71,31 @@ def _check_history(endpoints: Endpoints, decision: Decision, where: str) -> None
         )
 
 
+def _check_arrived(endpoints: Endpoints, state: EndpointState, now: datetime, where: str) -> None:
+    """What was released before must serve by now: a gate compares with the state, and users see what is observed.
+
+    People's rollback and broken glass pass: they are for the hour in which nothing arrives.
+    """
+    observed = endpoints.observed(state.endpoint)
+    if observed and observed.holds_up(state, now):
+        raise Conflict(
+            f"{where}: {state.endpoint} is on its way to generation {state.generation} (it serves generation"
+            f" {observed.generation}, {observed.phase} since {observed.since[:19]}); nothing was changed: release again"
+            f" when `sluice endpoints {state.endpoint}` says that it has arrived"
+        )
+
+
 def _check_model(store: Store, decision: Decision, where: str) -> None:
-    """The model must be there, whole to the last byte, and be what the decision names."""
+    """The model must be there, be what the decision names, and be whole to the last byte.
+
+    What has served is not hashed again for a rollback, which is in a hurry: whoever serves it checks each file.
+    """
     assert decision.subject
     model = _manifest(store, Evidence(role="model", key=decision.subject.key, digest=decision.subject.digest), where)
     if model.kind is not Kind.MODEL or model.content_digest != decision.subject.content_digest:
         raise Refused(f"{where}: {model.key} is not the model that it names")
+    if decision.kind is DecisionKind.ROLLBACK:
+        return
     try:
         check_whole(store, model)
     except InvalidInput as error:
