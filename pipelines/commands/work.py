@@ -134,13 +134,12 @@ def cancel(run: str, env: str) -> int:
 
 
 @click.command(epilog="Example:  sluice demo --act 3")
-@click.option("--folder", type=click.Path(path_type=Path), default=Path(".sluice/demo"), show_default=True)
-@click.option("--act", type=click.IntRange(1, 3), default=None, help="One act of three; all where it is not given.")
-def demo(folder: Path, act: int | None) -> int:
-    """The whole loop on this machine: three candidates, one released, one better, one refused."""
+@click.option("--act", type=click.IntRange(1, 4), default=None, help="One act of four; all where it is not given.")
+def demo(act: int | None) -> int:
+    """The whole loop on this machine: a model serves, a bad one is refused, the world changes, the proof."""
     from pipelines.demo.show import show
 
-    return show(folder, act or 0)
+    return show(act or 0)
 
 
 def _check_step(name: str, recipe: RecipeBase) -> None:

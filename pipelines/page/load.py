@@ -23,11 +23,13 @@ def write_page(run_folder: Path, store: Store, followed: Sequence[Path] = ()) ->
     from pipelines.page.findings import read_findings
     from pipelines.page.release import read_release
     from pipelines.page.render import render_run
+    from pipelines.page.story import story_of
 
     told = [_told(folder, store) for folder in (run_folder, *followed)]
     findings = read_findings(run_folder)
     releases = {run.run: release for run, _ in told if (release := read_release(run, store))}
-    text = render_run(*told[0], followed=told[1:], findings=findings, releases=releases)
+    story = story_of(run_folder, store) if told[0][0].graph == "monitoring" else None
+    text = render_run(*told[0], followed=told[1:], findings=findings, releases=releases, story=story)
     page = run_folder / "report.html"
     replace_text(page, text.encode("utf-8", "backslashreplace").decode())
     return page

@@ -27,6 +27,7 @@ from pipelines.page.flow import Reach, river
 from pipelines.page.formats import FORMATS
 from pipelines.page.graph import Drawing, draw
 from pipelines.page.release import Release, ShownRelease
+from pipelines.page.story import Story
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -117,10 +118,11 @@ def render_run(
     followed: Sequence[Told] = (),
     findings: Sequence[Finding] = (),
     releases: Mapping[str, Release] = MappingProxyType({}),
+    story: Story | None = None,
 ) -> str:
     """The page of a run and of the runs that it asked for, with the reports of each by the step's name.
 
-    ``releases`` are what those of them that are releases left, by the run's name.
+    ``releases`` are what those of them that are releases left, by the run's name; ``story`` is that of the endpoint.
     """
     runs = [_shown(index, *told) for index, told in enumerate([(run, reports), *followed])]
     steps = [step for shown in runs for step in shown.steps]
@@ -130,6 +132,7 @@ def render_run(
         steps=steps,
         findings=Findings(tuple(findings)),
         releases=_releases(runs, releases),
+        story=story,
         river=runs[0].river,
         curves=_curves(steps),
         scores=_scores(steps),
