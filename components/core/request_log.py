@@ -66,13 +66,21 @@ class RequestLog:
     def read(self, key: str, table: Table) -> pa.Table:
         """A partition in the columns that this code knows. Raises InvalidInput for one that cannot be read."""
         try:
-            found = pq.read_table(io.BytesIO(self.store.read(key)))
+            found = pq.read_table(io.BytesIO(self.store.read(key)), page_checksum_verification=True)
+            found.validate(full=True)
             return found.select(SCHEMAS[table].names).cast(SCHEMAS[table])
-        except (pa.ArrowException, KeyError, ValueError) as error:
+        except (pa.ArrowException, KeyError, ValueError, OSError) as error:
             raise InvalidInput(
                 f"request log {self.store.uri}: {key} cannot be read: {error}; bring it back from a copy,"
                 " or move it away"
             ) from error
+
+    def write(self, key: str, table: Table, rows: pa.Table) -> None:
+        """Writes a partition whole. Raises Failed."""
+        buffer = pa.BufferOutputStream()
+        known = rows.select(SCHEMAS[table].names).cast(SCHEMAS[table])
+        pq.write_table(known, buffer, compression="zstd", write_page_checksum=True)
+        self.store.write(key, buffer.getvalue().to_pybytes())
 
     def batches(self, keys: Collection[str], table: Table) -> Iterator[pa.RecordBatch]:
         """The rows of partitions, as a stream."""

@@ -166,7 +166,9 @@ def write_partition(
 ) -> str:
     """Puts rows into the log as one partition, and says its key."""
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMAS[table]), buffer, compression="zstd")
+    pq.write_table(
+        pa.Table.from_pylist(list(rows), schema=SCHEMAS[table]), buffer, compression="zstd", write_page_checksum=True
+    )
     key = log.key(endpoint, table, sealed, name)
     log.store.write(key, buffer.getvalue())
     return key

@@ -71,6 +71,12 @@ def windows(store: Store, endpoint: str, before: datetime, since: datetime | Non
     return [Window.read(store.read(key), key) for key in _keys(store, f"windows/{endpoint}", before, since)]
 
 
+def last_window(store: Store, endpoint: str, before: datetime) -> Window | None:
+    """The last window that ended before a moment; None where there was none."""
+    keys = _keys(store, f"windows/{endpoint}", before, None)
+    return Window.read(store.read(keys[-1]), keys[-1]) if keys else None
+
+
 def comparisons(store: Store, endpoint: str, before: datetime, since: datetime | None = None) -> list[Compared]:
     """The comparisons of windows that ended before a moment, the first one first."""
     return [Compared.read(store.read(key), key) for key in _keys(store, f"compared/{endpoint}", before, since)]

@@ -1,0 +1,95 @@
+"""Which partitions of the request log a window takes: all that were sealed by then and that no earlier one took."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from components.core.errors import InvalidInput
+from components.core.moment import parse_moment
+from components.core.request_log import RequestLog, Table
+from components.core.store import Store
+from components.monitor.observe.records import Window, last_window, window_key, windows
+from components.monitor.observe.settings import Observe
+
+_SEALED = re.compile(r"/(\d{8}T\d{6}\.\d{6}Z)-[^/]*$")
+
+
+@dataclass
+class Taking:
+    """What a window takes, and what it could not."""
+
+    since: datetime
+    until: datetime
+    earlier: list[Window]
+    keys: dict[Table, list[str]]
+    waiting: dict[str, tuple[str, ...]]
+    ahead: list[str] = field(default_factory=list)
+    """Partitions that are sealed in the future: no window will take them before that."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Partitions that could not be read, and why. No window has taken them, so the next one tries again."""
+
+    def read(self, log: RequestLog, key: str, table: Table) -> pa.Table | None:
+        """A partition; None for one that cannot be read, which is kept in mind."""
+        try:
+            return log.read(key, table)
+        except InvalidInput as error:
+            self.unreadable[key] = str(error)
+            return None
+
+    def taken(self, table: Table) -> tuple[str, ...]:
+        """The partitions that were read."""
+        return tuple(key for key in self.keys[table] if key not in self.unreadable)
+
+
+def take(store: Store, log: RequestLog, endpoint: str, until: datetime, settings: Observe) -> Taking:
+    """What the window that ends at ``until`` takes; the same again where it was taken before.
+
+    What is sealed more than ``join_days`` before the last window ended, and turns up only now, is not looked for: the
+    list of all partitions that were ever read would grow without end.
+    """
+    last = last_window(store, endpoint, until)
+    reach = timedelta(days=settings.join_days)
+    oldest = parse_moment(last.until) - reach if last else None
+    learned = until - timedelta(days=settings.learn_days)
+    earlier = windows(store, endpoint, until, min(oldest, learned) if oldest else None)
+    again = _again(store, endpoint, until)
+    found = {table: log.partitions(endpoint, table, oldest) for table in Table}
+    moments = {key: sealed(key) for keys in found.values() for key in keys}
+    took = {key for window in earlier for key in (*window.requests, *window.feedback)}
+    new = {
+        table: [key for key in keys if (moment := moments[key]) and moment <= until and key not in took]
+        for table, keys in found.items()
+    }
+    if again:
+        new = {Table.REQUESTS: list(again.requests), Table.FEEDBACK: list(again.feedback)}
+    first = min((moment for moment in moments.values() if moment and moment <= until), default=until)
+    taking = Taking(
+        since=parse_moment(last.until) if last else first,
+        until=until,
+        earlier=earlier,
+        keys=new,
+        waiting=dict(last.waiting) if last else {},
+    )
+    horizon = max(until, datetime.now(UTC)) + timedelta(minutes=settings.future_minutes)
+    taking.ahead = [key for key, moment in moments.items() if moment and moment > horizon]
+    taking.unreadable |= {key: f"{key}: its name says no moment" for key, moment in moments.items() if not moment}
+    return taking
+
+
+def sealed(key: str) -> datetime | None:
+    """When a partition was sealed, as its key says; None where it does not say."""
+    found = _SEALED.search(key)
+    try:
+        return datetime.strptime(found[1], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC) if found else None
+    except ValueError:
+        return None
+
+
+def _again(store: Store, endpoint: str, until: datetime) -> Window | None:
+    """The record of this very window, where it was taken before."""
+    key = window_key(endpoint, until)
+    return Window.read(store.read(key), key) if store.exists(key) else None
