@@ -44,7 +44,7 @@ def test_each_face_hands_on_what_the_next_one_needs(store: Store, conversations:
 
     given, model, tokens, trained, exported = map(artifact, ("given", "model", "tokens", "trained", "exported"))
     Path(given.path).write_bytes(conversations.to_bytes())
-    run(base, Base(scratch=SMALL), conversations=given, model=model)
+    run(base, Base(scratch=SMALL), conversations=given, champion="", model=model)
     run(tokenise, Tokenise(), conversations=given, model=model, tokens=tokens)
     run(finetune, QUICK.model_copy(update={"max_steps": 2}), tokens=tokens, model=model, tracking="", trained=trained)
     run(export, Export(), trained=trained, base=model, recipe="r", exported=exported)
