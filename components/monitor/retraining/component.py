@@ -8,6 +8,7 @@ def retraining(
     evidence: dsl.Input[dsl.Artifact],
     now: str,
     endpoint: str,
+    endpoints: str,
     environment: str,
     trust: str,
     key: str,
@@ -23,8 +24,11 @@ def retraining(
     from components.monitor.retraining import verdict
     from components.monitor.retraining.settings import Retraining
 
-    values = {"now": now, "endpoint": endpoint, "environment": environment, "trust": trust, "key": key}
     return run_step(
         verdict.retraining, Retraining.decode(settings), step="retraining", store=store, code=code, page=page,
-        figures=figures, inputs={"evidence": evidence}, outputs={"decision": decision}, values=values,
+        figures=figures, inputs={"evidence": evidence}, outputs={"decision": decision},
+        values={
+            "now": now, "endpoint": endpoint, "endpoints": endpoints, "environment": environment, "trust": trust,
+            "key": key,
+        },
     )  # fmt: skip

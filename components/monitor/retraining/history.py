@@ -1,0 +1,125 @@
+"""What was there before a window: earlier windows of the same model, retrainings that were decided, what one costs.
+
+Earlier windows are found through the records that drift leaves, retrainings through the signed decisions in the store:
+whoever can write into the store can neither forge a retraining that holds the next one up, nor spend the budget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from components.core.canonical import sha256
+from components.core.decision import FOLDER, Decision, DecisionKind, Evidence, Reason, Verdict, payload_of
+from components.core.errors import InvalidInput, Refused
+from components.core.manifest import Manifest, Reference, read_manifest
+from components.core.moment import parse_moment
+from components.core.report import Report
+from components.core.signing import verify
+from components.core.store import Store
+from components.core.trust import TrustRoots
+from components.monitor.figures import Figures
+from components.monitor.observe.records import comparisons, figures_of
+from components.monitor.retraining.rule import MONTH, History, Retrained
+from components.monitor.retraining.settings import Retraining
+
+COST = "cost"
+"""The code of the reason in which a decision says what the retraining was expected to cost."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The history, what it was read from, and what did not count."""
+
+    history: History
+    evidence: tuple[Evidence, ...]
+    ignored: tuple[Reason, ...]
+
+
+def history_of(
+    store: Store, figures: Figures, policy: Retraining, roots: TrustRoots, environment: str, champion: Reference | None
+) -> Found:
+    """The history of the model that ``figures`` are about, up to but without the window itself.
+
+    Raises InvalidInput when the figures of an earlier window are gone or were changed.
+    """
+    until = parse_moment(figures.until)
+    compared = comparisons(store, figures.endpoint, until)
+    own = [one for one in compared if (one.model, one.released) == (figures.model, figures.released)]
+    kept = own[-policy.look_back :]
+    longest = max(MONTH, timedelta(hours=policy.cool_down_hours))
+    decisions, ignored = _retrainings(store, figures.endpoint, environment, roots, (until - longest, until))
+    history = History(
+        windows=tuple(figures_of(store, one.evidence) for one in kept),
+        complete=len(kept) == len(own),
+        compared_until=compared[-1].until if compared else "",
+        retrainings=tuple(Retrained(decision.issued_at, _cost_in(decision)) for decision, _ in decisions),
+        cpu_hours=cpu_hours(store, champion) if champion else 0.0,
+    )
+    evidence = (
+        *(Evidence(role="earlier", key=one.evidence.key, digest=one.evidence.digest) for one in kept),
+        *(Evidence(role="retraining", key=decision.key, digest=digest) for decision, digest in decisions),
+    )
+    return Found(history, evidence, ignored)
+
+
+def cpu_hours(store: Store, model: Reference) -> float:
+    """CPU-hours of all steps that a model was made by, as their reports have them, up to an earlier model of ours.
+
+    What was answered from a cache counts as it did the first time, and what is gone from the store does not count.
+    """
+    seconds: dict[str, float] = {}
+    waiting, seen = [model], set()
+    while waiting:
+        named = waiting.pop()
+        manifest = _manifest(store, named)
+        if manifest is None or named.key in seen or (named != model and manifest.producer.step == "export"):
+            continue
+        seen.add(named.key)
+        folder = "/".join(named.key.split("/")[:2])
+        seconds[folder] = _cpu_seconds(store, f"{folder}/report.json")
+        waiting += [
+            Reference(key=parent.key, digest=parent.digest, content_digest=parent.content_digest)
+            for parent in manifest.parents
+            if parent.key
+        ]
+    return sum(seconds.values()) / 3600
+
+
+def _manifest(store: Store, named: Reference) -> Manifest | None:
+    """The manifest; None where it is gone, as what an older release was made from may be."""
+    return read_manifest(store, named) if store.exists(named.key) else None
+
+
+def _cpu_seconds(store: Store, key: str) -> float:
+    return Report.read(store.read(key), key).cost.cpu_seconds if store.exists(key) else 0.0
+
+
+def _retrainings(
+    store: Store, endpoint: str, environment: str, roots: TrustRoots, span: tuple[datetime, datetime]
+) -> tuple[list[tuple[Decision, str]], tuple[Reason, ...]]:
+    """Decisions to retrain that verify, with their envelopes' digests, the first one first; and what does not."""
+    found, ignored = [], []
+    for key in store.list(FOLDER):
+        envelope = store.read(key)
+        try:
+            stated = Decision.from_statement(payload_of(envelope, key), key)
+            about = (stated.kind, stated.verdict, stated.endpoint, stated.environment)
+            if about != (DecisionKind.RETRAIN, Verdict.RETRAIN, endpoint, environment):
+                continue
+            if span[0] <= stated.issued_at < span[1]:
+                found.append((_verified(envelope, key, roots), sha256(envelope)))
+        except (Refused, InvalidInput) as error:
+            ignored.append(Reason(code="decision_ignored", text=f"It did not count that {error}."))
+    return sorted(found, key=lambda pair: pair[0].issued_at), tuple(ignored)
+
+
+def _verified(envelope: bytes, key: str, roots: TrustRoots) -> Decision:
+    decision = verify(envelope, roots, key)
+    if decision.key != key:
+        raise Refused(f"{key}: holds another decision than its name says")
+    return decision
+
+
+def _cost_in(decision: Decision) -> float:
+    return next((reason.estimate or 0.0 for reason in decision.reasons if reason.code == COST), 0.0)
