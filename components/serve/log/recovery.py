@@ -1,0 +1,115 @@
+"""What a process finds in its journal's folder when it starts: nobody else's, and what the one before left."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from components.core.errors import Failed, Refused
+from components.core.request_log import Status
+from components.core.rows import Row
+from components.serve.log.segment import Mark, Name, Segment, failed, frame, read, sync_folder
+
+LOCK = "lock"
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is to go on with."""
+
+    segment: Segment
+    """A new one, which begins with the requests that were lost."""
+    closed: list[Path]
+    """Segments to seal, in the order of their numbers."""
+    foreign: list[str]
+    """Files that are no segments; they are left alone."""
+
+
+def locked(folder: Path) -> IO[str]:
+    """Takes the folder for this process, until the file that is returned is closed or the process ends.
+
+    Raises Refused when another process has it.
+    """
+    lock = (folder / LOCK).open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise Refused(
+            f"request log: {folder} is written by another process ({holder}); end that one, or give this gateway a"
+            " folder of its own"
+        ) from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def recover(folder: Path, gateway: str) -> Found:
+    """Closes the segments of an earlier process; what it had begun and not ended is logged as lost.
+
+    A kill in the middle changes nothing for the next try. Raises Failed when the folder cannot be written.
+    """
+    names = {path: Name.of(path) for path in sorted(folder.iterdir()) if path.name != LOCK}
+    foreign = [path.name for path, name in names.items() if name is None]
+    for name in foreign:
+        _LOG.warning("request log: %s is no segment and is left alone; move it away", folder / name)
+    segments = sorted(((name, path) for path, name in names.items() if name), key=lambda pair: pair[0].number)
+    # Only these hold what has no end: whatever is open when a segment is closed begins again in the next one.
+    left = [path for name, path in segments if name.closed is None]
+    lost = lost_rows(left)
+    new = Segment(folder / str(Name(max((name.number for name, _ in segments), default=0) + 1)))
+    new.append(b"".join(frame(Mark.REQUEST, row) for row in lost), len(lost))
+    new.sync()
+    closed = [closed_name(path, gateway) if path in left else path for _, path in segments]
+    return Found(new, closed, foreign)
+
+
+def lost_rows(segments: list[Path]) -> list[Row]:
+    """The requests that began in these segments and ended in none."""
+    begun: dict[tuple[str, int], Row] = {}
+    ended = set()
+    for records in map(read, segments):
+        rows = map(json.loads, records.of[Mark.BEGUN])
+        begun |= {(row["request_id"], row["attempt"]): row for row in rows}
+        ended |= {(row["request_id"], row["attempt"]) for row in map(json.loads, records.of[Mark.REQUEST])}
+    return [lost(row) for key, row in begun.items() if key not in ended]
+
+
+def lost(row: Row) -> Row:
+    """A request that had begun, as it is logged when its end never came."""
+    return {**row, "status": str(Status.LOST), "error": "the gateway ended before the answer did"}
+
+
+def closed_name(path: Path, gateway: str) -> Path:
+    """Gives a segment the name of a closed one; returns its path. Raises Failed."""
+    name = Name.of(path)
+    assert name
+    closed = path.with_name(str(Name(name.number, datetime.now(UTC), gateway)))
+    try:
+        path.rename(closed)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise failed(path, error) from error
+    return closed
+
+
+def shut(segment: Segment, gateway: str) -> tuple[Path, Failed | None]:
+    """Ends a segment; returns its new path and, where its last rows could not be made durable, why. Raises Failed."""
+    trouble = None
+    try:
+        segment.sync()
+    except Failed as error:
+        segment.cut(segment.synced)
+        trouble = error
+    segment.close()
+    return closed_name(segment.path, gateway), trouble

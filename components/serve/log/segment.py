@@ -1,0 +1,208 @@
+"""A segment: an append-only file of framed rows, from which a crash can take nothing that was synced.
+
+A frame is a mark that no UTF-8 text holds, the kind of the record, the length of its JSON, and a CRC-32 over kind and
+JSON (write-ahead logging with checksummed records, as in Mohan et al., ARIES, 1992, and every journal since). A reader
+takes whole frames only and looks for the next mark behind what is torn, so damage costs the rows that it hit.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from components.core.errors import Failed, InvalidInput
+from components.core.request_log import SCHEMAS, Table
+from components.core.rows import MESSAGES, Row
+
+MAGIC = b"\xffSLC"  # 0xff stands in no UTF-8 text
+_LOG = logging.getLogger(__name__)
+_HEAD = struct.Struct(">4scII")
+_NAME = re.compile(r"(\d{9})(?:\.(\d{8}T\d{6}\.\d{6})Z-([\w.-]+)\.sealed|\.open)")
+_MOMENT = "%Y%m%dT%H%M%S.%f"
+
+
+class Mark(Enum):
+    """What a record is."""
+
+    BEGUN = b"b"
+    REQUEST = b"r"
+    FEEDBACK = b"f"
+
+
+TABLES = {Mark.REQUEST: Table.REQUESTS, Mark.FEEDBACK: Table.FEEDBACK}
+
+
+@dataclass(frozen=True)
+class Name:
+    """What the name of a segment's file says; a closed one's is also where its partitions will lie."""
+
+    number: int
+    closed: datetime | None = None
+    gateway: str = ""
+
+    def __str__(self) -> str:
+        if self.closed is None:
+            return f"{self.number:09d}.open"
+        return f"{self.number:09d}.{self.closed:{_MOMENT}}Z-{self.gateway}.sealed"
+
+    @property
+    def partition(self) -> str:
+        """The end of the partitions' names."""
+        return f"{self.gateway}-{self.number:09d}"
+
+    @classmethod
+    def of(cls, path: Path) -> Name | None:
+        """The name of a segment's file, None for another file."""
+        match = _NAME.fullmatch(path.name)
+        if not match:
+            return None
+        closed = datetime.strptime(match[2], _MOMENT).replace(tzinfo=UTC) if match[2] else None
+        return cls(int(match[1]), closed, match[3] or "")
+
+
+@dataclass(frozen=True)
+class Records:
+    """The whole records of a segment, as JSON, and how many bytes belong to none."""
+
+    of: dict[Mark, list[bytes]]
+    torn: int
+
+
+class Segment:
+    """A segment that is written to. Its methods are called by one thread at a time, but for ``sync``."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes a new file. Raises Failed."""
+        self.path, self.size, self.synced, self.rows = path, 0, 0, 0
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            sync_folder(path.parent)
+        except OSError as error:
+            raise failed(path, error) from error
+
+    def append(self, frames: bytes, rows: int = 0) -> None:
+        """Writes whole frames, not yet durably. Raises Failed, and has written nothing then."""
+        try:
+            written = os.write(self._file, frames)
+            if written != len(frames):
+                raise OSError(f"only {written} of {len(frames)} bytes could be written")
+        except OSError as error:
+            self.cut(self.size)
+            raise failed(self.path, error) from error
+        self.size += len(frames)
+        self.rows += rows
+
+    def sync(self) -> None:
+        """Makes durable what was written before the call. Raises Failed."""
+        size = self.size
+        try:
+            os.fdatasync(self._file)
+        except OSError as error:
+            raise failed(self.path, error) from error
+        self.synced = max(self.synced, size)
+
+    def cut(self, size: int) -> None:
+        """Takes away what was written behind ``size``, as far as the disk lets it."""
+        try:
+            os.ftruncate(self._file, size)
+        except OSError as error:
+            _LOG.warning("request log: %s cannot be cut to %d bytes: %s", self.path, size, error)
+        self.size = size
+
+    def close(self) -> None:
+        """Ends the writing; what was not synced may be gone after a loss of power."""
+        os.close(self._file)
+
+
+def frame(mark: Mark, row: Row) -> bytes:
+    """A row as a frame; absent cells are left out. ``check`` it first."""
+    there = {name: value for name, value in row.items() if value is not None}
+    # A lone surrogate, which a client's JSON may hold, is no UTF-8; it becomes a question mark.
+    data = json.dumps(there, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _HEAD.pack(MAGIC, mark.value, len(data), zlib.crc32(data, zlib.crc32(mark.value))) + data
+
+
+def read(path: Path) -> Records:
+    """The whole records of a segment. A file that was removed meanwhile has none."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        data = b""
+    found: dict[Mark, list[bytes]] = {mark: [] for mark in Mark}
+    marks = {mark.value: found[mark] for mark in Mark}
+    at, whole = 0, 0
+    while 0 <= at <= len(data) - _HEAD.size:
+        magic, kind, length, crc = _HEAD.unpack_from(data, at)
+        start, end = at + _HEAD.size, at + _HEAD.size + length
+        text = data[start:end]
+        if magic == MAGIC and len(text) == length and kind in marks and crc == zlib.crc32(text, zlib.crc32(kind)):
+            marks[kind].append(text)
+            whole += end - at
+            at = end
+        else:
+            at = data.find(MAGIC, at + 1)
+    return Records(found, len(data) - whole)
+
+
+def check(row: Row, table: Table) -> None:
+    """Raises InvalidInput for a row that the table cannot hold: it would stop all rows of its segment later."""
+    columns = _COLUMNS[table]
+    for name, value in row.items():
+        if name not in columns:
+            raise InvalidInput(f"request log: {table} has no column {name!r}; it has {', '.join(columns)}")
+        if value is not None and not columns[name](value):
+            raise InvalidInput(
+                f"request log: {table}.{name} cannot be {repr(value)[:80]}; it is {SCHEMAS[table].field(name).type}"
+            )
+
+
+def failed(path: Path, error: OSError) -> Failed:
+    """What the disk said, as a sentence."""
+    return Failed(
+        f"request log: {path} cannot be written: {error.strerror or error}; free some space on its disk, or give"
+        " `serving.folder` in the environment file another place"
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes new, renamed and removed names in a folder durable."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
+def _are_messages(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(message, dict)
+        and message.keys() <= {"role", "content"}
+        and all(text is None or isinstance(text, str) for text in message.values())
+        for message in value
+    )
+
+
+_FITS = {
+    pa.string(): lambda value: isinstance(value, str),
+    pa.int32(): lambda value: type(value) is int and -(2**31) <= value < 2**31,
+    pa.float64(): _is_number,
+    pa.bool_(): lambda value: isinstance(value, bool),
+    MESSAGES: _are_messages,
+}
+_COLUMNS = {table: {column.name: _FITS[column.type] for column in schema} for table, schema in SCHEMAS.items()}

@@ -1,0 +1,163 @@
+"""Makes rows durable: one ``fdatasync`` for all that wait, and a new segment when one is old, full or broken.
+
+Group commit as in DeWitt et al., Implementation Techniques for Main Memory Database Systems, SIGMOD 1984, section 5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from components.core.errors import Failed
+from components.serve.log.recovery import shut
+from components.serve.log.segment import Name, Segment
+from components.serve.settings import LogSettings
+
+SEGMENT_BYTES = 32 * 1024 * 1024
+"""A segment is closed above it, so that sealing one takes little memory."""
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_Waiting = list[asyncio.Future[None]]
+
+
+class Writer:
+    """The segment that rows are written to, and the ones after it. Made and used in one event loop."""
+
+    def __init__(
+        self,
+        segment: Segment,
+        gateway: str,
+        settings: LogSettings,
+        *,
+        carried: Callable[[], bytes],
+        closed: Callable[[Path], None],
+    ) -> None:
+        """``carried`` gives the frames that a new segment begins with; ``closed`` takes the path of one that ended."""
+        self.trouble = ""
+        """Why nothing can be written, in a sentence; empty where it can."""
+        name = Name.of(segment.path)
+        assert name
+        self._segment, self._number, self._gateway, self._settings = segment, name.number, gateway, settings
+        self._carried, self._closed = carried, closed
+        self._waiting: _Waiting = []
+        self._wake = asyncio.Event()
+        self._since = time.monotonic()
+        self._ending = False
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._task = asyncio.create_task(self._run())
+
+    @property
+    def size(self) -> int:
+        """Bytes of the segment that is written to."""
+        return self._segment.size
+
+    def write(self, frames: bytes, rows: int = 0) -> None:
+        """Writes frames, not yet durably. Raises Failed, and has written nothing then."""
+        try:
+            self._segment.append(frames, rows)
+        except Failed as error:
+            self.trouble = str(error)
+            self._wake.set()
+            raise
+
+    def durable(self, frames: bytes) -> asyncio.Future[None]:
+        """Writes a row and returns what is done when it is durable. Raises Failed, at once or there."""
+        self.write(frames, rows=1)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
+        self._wake.set()
+        return done
+
+    async def _run(self) -> None:
+        clock = asyncio.create_task(self._tick())
+        while not self._ending:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._sync()
+            if self.trouble or self._is_due():
+                await self._turn_over()
+        clock.cancel()
+
+    async def end(self, frames: bytes, rows: int) -> None:
+        """Writes the last rows and closes the segment. Raises Failed; the next start goes on from there then."""
+        self._ending = True
+        self._wake.set()
+        await self._task
+        try:
+            self.write(frames, rows)
+            path, error = await self._in_thread(shut, self._segment, self._gateway)
+            self._closed(path)
+            if error:
+                raise error
+        finally:
+            self._thread.shutdown(wait=True)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, self._settings.seal_seconds / 4))
+            self._wake.set()
+
+    async def _sync(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        try:
+            await self._in_thread(self._segment.sync)
+        except Failed as error:
+            # What was written meanwhile is cut off too: no row may stay in the log whose answer became an error.
+            waiting, self._waiting = waiting + self._waiting, []
+            self._segment.cut(self._segment.synced)
+            self.trouble = str(error)
+            _answer(waiting, error)
+        else:
+            _answer(waiting, None)
+
+    def _is_due(self) -> bool:
+        segment, settings = self._segment, self._settings
+        old = segment.rows > 0 and time.monotonic() - self._since >= settings.seal_seconds
+        return old or segment.rows >= settings.seal_rows or segment.size >= SEGMENT_BYTES
+
+    async def _turn_over(self) -> None:
+        """Goes on in a new segment and closes the old one; where that fails, the clock tries again."""
+        self._number += 1
+        try:
+            new = await self._in_thread(Segment, self._segment.path.with_name(str(Name(self._number))))
+        except Failed as error:
+            self.trouble = str(error)
+            return
+        try:
+            new.append(self._carried())
+        except Failed as error:
+            self.trouble = str(error)
+            new.close()
+            new.path.unlink(missing_ok=True)
+            return
+        old, waiting = self._segment, self._waiting
+        self._segment, self._waiting = new, []
+        self.trouble, self._since = "", time.monotonic()
+        try:
+            path, lost = await self._in_thread(shut, old, self._gateway)
+        except Failed as error:
+            _LOG.warning("%s; the next start goes on from there", error)
+            _answer(waiting, error)
+            return
+        self._closed(path)
+        _answer(waiting, lost)
+
+    async def _in_thread(self, work: Callable[..., _T], *given: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
+
+
+def _answer(waiting: _Waiting, error: Failed | None) -> None:
+    for done in waiting:
+        if done.done():  # whoever waited for it was cancelled
+            continue
+        if error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
