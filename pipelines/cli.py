@@ -15,6 +15,7 @@ from pipelines.commands.make import init, new
 from pipelines.commands.people import approve, refuse
 from pipelines.commands.proof import bundle_, verify
 from pipelines.commands.registry import registry
+from pipelines.commands.serve import serve
 from pipelines.commands.work import cancel, compile_, demo, lint, monitor, run
 
 EXIT_CODES = "Exit codes: 0 done, 2 invalid input, 3 held or refused, 4 failed, 5 conflict."
@@ -49,6 +50,7 @@ for command in (
     keys,
     freeze,
     thaw,
+    serve,
     rollback,
     break_glass,
     endpoints,

@@ -1,0 +1,255 @@
+"""One model as it is served: its files, its server, the gateway before that; brought up, kept alive, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.core.canonical import canonical_json, sha256
+from components.core.endpoint import Endpoints
+from components.core.errors import Failed, SluiceError
+from components.core.manifest import Reference
+from components.core.request_log import RequestLog
+from components.core.store import Store
+from components.core.whole_file import whole_file
+from components.serve import readiness
+from components.serve.gateway.config import GatewayConfig
+from components.serve.log.journal import Journal
+from components.serve.model_files import bring_files
+from components.serve.model_server import ModelServer
+from components.serve.processes import Processes, Recorded, free_port
+from components.serve.settings import Serving
+
+LOCAL = "127.0.0.1"
+LOOK_SECONDS = 0.1
+PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds before each further try; the last one from then on."""
+LIVED_SECONDS = 60.0
+"""What has lived for so long and dies is no repetition."""
+GATEWAY = ("-m", "components.serve.gateway")
+
+
+@dataclass(frozen=True)
+class Place:
+    """An endpoint on this machine: where what should serve, the models and the request log lie."""
+
+    endpoint: str
+    serving: Serving
+    store: Store
+    endpoints: Endpoints
+    requests: str
+
+    @property
+    def folder(self) -> Path:
+        """All that belongs to the endpoint here."""
+        return Path(self.serving.folder).resolve() / self.endpoint
+
+    @property
+    def models(self) -> Path:
+        """The models' files, by content digest."""
+        return self.folder / "models"
+
+    @property
+    def address(self) -> str:
+        """Where clients ask."""
+        host = f"[{self.serving.host}]" if ":" in self.serving.host else self.serving.host
+        return f"http://{host}:{self.serving.port}/v1"
+
+
+class Replica:
+    """A model's server and gateway. ``keep`` brings them up and keeps them alive until it is cancelled."""
+
+    def __init__(
+        self,
+        place: Place,
+        model: Reference,
+        processes: Processes,
+        server: ModelServer,
+        at: Callable[[str], None],
+    ) -> None:
+        self.place, self.model, self.processes, self.server, self.at = place, model, processes, server, at
+        short = model.digest[:12]
+        self.server_name, self.gateway_name = f"server-{short}", f"gateway-{short}"
+        self.journal = place.folder / "journals" / short
+        self.ready = False
+        self.fault = ""
+        """Why it is not ready, where it was tried and failed."""
+        self._stop = threading.Event()
+        self._again = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def gateway_port(self) -> int:
+        """Where the gateway listens; 0 before it was started."""
+        record = self.processes.recorded.get(self.gateway_name)
+        return record.port if record else 0
+
+    def begin(self) -> None:
+        """Starts to bring it up."""
+        self._keeper = asyncio.create_task(self.keep())
+
+    def check(self) -> None:
+        """Raises what ended its keeper, which nothing should."""
+        if self._keeper and self._keeper.done():
+            self._keeper.result()
+
+    def try_again(self) -> None:
+        """Ends a pause after a failure."""
+        self._again.set()
+
+    async def keep(self) -> None:
+        """Brings it up, and again whenever a part of it has died, with longer pauses where that does not help."""
+        failures = 0
+        while True:
+            began = time.monotonic()
+            try:
+                await self._bring_up()
+                self.ready, self.fault = True, ""
+                self.at("ready")
+                await self._until_dead()
+            except (SluiceError, OSError) as error:
+                self.fault = str(error)
+            self.ready = False
+            failures = 1 if time.monotonic() - began > LIVED_SECONDS else failures + 1
+            await self._pause(PAUSES[min(failures, len(PAUSES)) - 1])
+
+    async def end(self, seconds: float) -> None:
+        """Ends gateway and server; answers that are open get so many seconds. All that was logged is sealed."""
+        await self.leave()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and await self._in_flight():
+            await asyncio.sleep(LOOK_SECONDS)
+        # The gateway waits for what is open too, and seals its journal.
+        await self.processes.end(self.gateway_name, max(seconds, 5.0) + 5.0)
+        await self.processes.end(self.server_name, 5.0)
+        await seal(self.place, self.journal)
+
+    async def leave(self) -> None:
+        """Stops looking after it; what runs goes on."""
+        self._stop.set()
+        self.ready = False
+        if self._keeper:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+
+    async def _bring_up(self) -> None:
+        """Starts what does not run, and waits until the whole answers."""
+        given = (self.place.store, self.model, self.place.models, self._stop)
+        folder = await asyncio.to_thread(bring_files, *given)
+        self.at("files are here")
+        server = await self._server(folder)
+        self.at("server started")
+        await self._gateway(folder, server.port)
+        self.at("gateway started")
+        await self._until_ready()
+
+    async def _server(self, folder: Path) -> Recorded:
+        """The model server, adopted where it runs as it would be started now."""
+        record = self.processes.recorded.get(self.server_name)
+        port = record.port if record else 0
+        if record and self.processes.alive(self.server_name):
+            if record.made == self._made(self._command(folder, port)):
+                return record
+            await self.processes.end(self.server_name, 5.0)
+        port = free_port(LOCAL, port)
+        command = self._command(folder, port)
+        made = self._made(command)
+        return self.processes.start(
+            self.server_name, command, made=made, port=port, environment=self.server.environment
+        )
+
+    async def _gateway(self, folder: Path, upstream: int) -> Recorded:
+        record = self.processes.recorded.get(self.gateway_name)
+        port = record.port if record else 0
+        if record and self.processes.alive(self.gateway_name):
+            if record.made == self._made(self._config(folder, upstream, port)):
+                return record
+            await self.processes.end(self.gateway_name, self.place.serving.drain_seconds)
+        port = free_port(LOCAL, port)
+        config = self._config(folder, upstream, port)
+        path = self.place.folder / f"{self.gateway_name}.json"
+        with whole_file(path) as part:
+            part.write_text(json.dumps(config, indent=1))
+        command = [sys.executable, *GATEWAY, str(path)]
+        return self.processes.start(self.gateway_name, command, made=self._made(config), port=port)
+
+    def _command(self, folder: Path, port: int) -> list[str]:
+        return self.server.command(folder, port, self.place.endpoint)
+
+    def _config(self, folder: Path, upstream: int, port: int) -> dict[str, object]:
+        serving = self.place.serving
+        config = GatewayConfig(
+            endpoint=self.place.endpoint,
+            model=self.model.digest,
+            upstream=f"http://{LOCAL}:{upstream}",
+            upstream_model=self.server.asked_as(folder, self.place.endpoint),
+            host=LOCAL,
+            port=port,
+            keys=str(Path(serving.keys).resolve()),
+            secret=str(self.place.folder / "secret"),
+            limits=serving.limits,
+            log=serving.log,
+            requests=self.place.requests,
+            journal=str(self.journal),
+            name=self.gateway_name,
+        )
+        document: dict[str, object] = config.model_dump(mode="json")
+        return document
+
+    def _made(self, how: object) -> str:
+        return sha256(canonical_json(how))
+
+    async def _until_ready(self) -> None:
+        """Raises Failed where a process dies before it was ready, or takes longer than it may."""
+        seconds = self.place.serving.ready_seconds
+        until, gateway = time.monotonic() + seconds, f"http://{LOCAL}:{self.gateway_port}"
+        while await readiness.status(f"{gateway}/readyz", min(seconds, 30.0)) != 200:
+            for name in (self.server_name, self.gateway_name):
+                if not self.processes.alive(name):
+                    raise Failed(f"{name} ended before it was ready: {self._last_words(name)}")
+            if time.monotonic() > until:
+                await self.processes.end(self.server_name, 5.0)
+                raise Failed(
+                    f"{self.server_name} was not ready after {seconds:g} s: {self._last_words(self.server_name)}; if it"
+                    " only needs longer, raise serving.ready_seconds"
+                )
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _until_dead(self) -> None:
+        while all(self.processes.alive(name) for name in (self.server_name, self.gateway_name)):
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _last_words(self, name: str) -> str:
+        return f"{self.processes.last_words(name) or 'it said nothing'} ({self.processes.log(name)})"
+
+    async def _in_flight(self) -> bool:
+        """Whether answers are open; a gateway that does not say has none."""
+        health = await readiness.document(f"http://{LOCAL}:{self.gateway_port}/healthz")
+        return bool(health.get("in_flight"))
+
+    async def _pause(self, seconds: float) -> None:
+        self._again.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._again.wait(), seconds)
+
+
+async def seal(place: Place, journal: Path) -> None:
+    """Puts what a gateway that was killed left in its journal into the request log; nothing where it closed it itself.
+
+    The store may be away: the next start tries again.
+    """
+    if not journal.exists():
+        return
+    name = f"gateway-{journal.name}"
+    left = Journal(journal, RequestLog(place.requests), place.endpoint, name, place.serving.log)
+    with contextlib.suppress(SluiceError):
+        left.start()
+        await left.close()
