@@ -17,17 +17,25 @@ def lifecycle(place: Placement, release: str) -> Any:
     def graph(now: str, corrected: str = "") -> None:
         sources = place("resolve", now=now).outputs[WORD]
         documents = place("ingest", sources=sources).outputs["documents"]
-        style = place.recipe.settings("format").encode()
-        documents = place("corrections", documents=documents, corrected=corrected, style=style).outputs["extended"]
         documents = place("validate", documents=documents).outputs["validated"]
         documents = place("curate", documents=documents).outputs["curated"]
         documents = place("deduplicate", documents=documents).outputs["deduplicated"]
         documents = place("redact", documents=documents).outputs["redacted"]
 
-        # The exam is fixed before anything is trained, and the training side is cleaned against exactly that.
+        # The exam is fixed before anything is trained, and before anything is learned from traffic: whoever writes
+        # corrections can neither put a question into it nor push one out.
         sides = place("split", documents=documents)
         suites = place("suites", held_out=sides.outputs["held_out"], sources=sources).outputs["suites"]
-        clean = place("decontaminate", documents=sides.outputs["train"], suites=suites)
+
+        # What traffic teaches is cleaned like all data, and against exactly that exam.
+        style = place.recipe.settings("format").encode()
+        documents = sides.outputs["train"]
+        documents = place("corrections", documents=documents, corrected=corrected, style=style).outputs["extended"]
+        documents = place("validate", documents=documents).outputs["validated"]
+        documents = place("curate", documents=documents).outputs["curated"]
+        documents = place("deduplicate", documents=documents).outputs["deduplicated"]
+        documents = place("redact", documents=documents).outputs["redacted"]
+        clean = place("decontaminate", documents=documents, suites=suites)
 
         conversations = place("format", documents=clean.outputs["decontaminated"]).outputs["conversations"]
         champion = place("champion").outputs[WORD] if place.recipe.section("base").start == "champion" else ""
