@@ -5,14 +5,15 @@ Two append-only tables of Parquet partitions, whole or not there at all, outside
     <endpoint>/requests/2026-01-31/09/<moment of sealing>-<gateway>-<number>.parquet
     <endpoint>/feedback/2026-01-31/09/…
 
-A partition is never changed. What a crash delayed is sealed later, in a partition of its own, so
-whoever remembers which partitions it has read reads every row once. ``components.serve.log`` writes them.
+A partition is never changed. Its name says when its rows were closed; where a crash or a store that was away delayed
+the writing, it turns up later than that. Whoever remembers which partitions it has read reads every row once.
+``components.serve.log`` writes them.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import InvalidInput
-from components.core.rows import FEEDBACK, REQUESTS
+from components.core.rows import FEEDBACK, REQUESTS, Row
 from components.core.store import Store
 
 
@@ -86,3 +87,17 @@ class RequestLog:
         """The rows of partitions, as a stream."""
         for key in sorted(keys):
             yield from self.read(key, table).to_batches()
+
+
+def one_a_request(rows: Iterable[Row]) -> dict[str, Row]:
+    """By request id, the row that counts: of the attempts that were answered the highest, else the highest of all."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        other = found.get(row["request_id"])
+        if other is None or _worth(row) > _worth(other):
+            found[row["request_id"]] = row
+    return found
+
+
+def _worth(row: Row) -> tuple[bool, int]:
+    return row["status"] == Status.ANSWERED, row["attempt"] or 0

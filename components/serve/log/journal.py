@@ -82,7 +82,7 @@ class Journal:
         """Whether a new request could be logged; looked at anew every 100 ms. ``trouble`` says why not."""
         if time.monotonic() - self._looked >= LOOK_SECONDS:
             trouble = self._look()
-            if trouble != self.trouble:
+            if bool(trouble) != bool(self.trouble):
                 _LOG.warning("request log: %s", trouble or "there is room")
             self.trouble, self._looked = trouble, time.monotonic()
         return not self.trouble
