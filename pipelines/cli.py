@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from components.core.errors import ExitCode, SluiceError
+from pipelines.commands.api_keys import api_keys
 from pipelines.commands.endpoint import audit, break_glass, endpoints, freeze, rollback, thaw
+from pipelines.commands.gc import gc
 from pipelines.commands.keys import keys
 from pipelines.commands.look import compare, logs, report, runs, status, why
 from pipelines.commands.make import init, new
@@ -48,6 +50,7 @@ for command in (
     approve,
     refuse,
     keys,
+    api_keys,
     freeze,
     thaw,
     serve,
@@ -58,6 +61,7 @@ for command in (
     registry,
     verify,
     bundle_,
+    gc,
 ):
     sluice.add_command(command)
 

@@ -1,0 +1,1 @@
+"""The gateway: one process before one model server. ``python -m components.serve.gateway CONFIG.json``."""

@@ -1,0 +1,30 @@
+"""``python -m components.serve.gateway CONFIG.json``: serves until SIGTERM."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+from components.core.errors import ExitCode, SluiceError
+
+
+def main(arguments: list[str]) -> int:
+    """Serves as a file says. Returns the exit code."""
+    if len(arguments) != 1:
+        print("usage: python -m components.serve.gateway CONFIG.json", file=sys.stderr)
+        return int(ExitCode.INVALID_INPUT)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        from components.serve.gateway.config import read_config
+        from components.serve.gateway.server import run
+
+        run(read_config(Path(arguments[0])))
+    except SluiceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    return int(ExitCode.DONE)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,116 @@
+"""One HTTP call of a client: its body within limits, and the one answer that it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+
+from starlette.types import Receive, Scope, Send
+
+from components.serve.gateway.errors import ApiError
+from components.serve.settings import Limits
+
+JSON, EVENTS = "application/json", "text/event-stream; charset=utf-8"
+PARTING_SECONDS = 1.0
+"""How long a client that did not read in time gets to hear that."""
+
+
+class Call:
+    """A call from its headers on. ``headers`` go with whatever answer it gets."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self.given: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers: dict[str, str] = {}
+        self.began = time.perf_counter()
+        self.status = 0
+        """Of the answer; 0 before one began."""
+        self.left = False
+        """Whether the client has gone."""
+
+    def header(self, name: bytes) -> str:
+        """A header of the request; empty where it has none."""
+        return self.given.get(name, b"").decode("latin-1")
+
+    @property
+    def seconds(self) -> float:
+        """Since it came in."""
+        return time.perf_counter() - self.began
+
+    async def body(self, limits: Limits) -> bytes:
+        """The whole body. Raises ApiError: 413 as soon as it is known to be too long, 408 when it takes too long."""
+        too_long = ApiError(413, f"the body is longer than {limits.body_bytes} bytes; send less", "body_too_long")
+        length = self.header(b"content-length")
+        if length.isdecimal() and int(length) > limits.body_bytes:
+            raise too_long
+        parts: list[bytes] = []
+        size, more = 0, True
+        try:
+            async with asyncio.timeout(limits.body_seconds):
+                while more:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        self.left = True
+                        raise ApiError(400, "the client left before its body was whole", "client_left")
+                    parts.append(message.get("body", b""))
+                    more, size = message.get("more_body", False), size + len(parts[-1])
+                    if size > limits.body_bytes:
+                        raise too_long
+        except TimeoutError as error:
+            message_ = f"the body took longer than {limits.body_seconds:g} s; send it faster"
+            raise ApiError(408, message_, "body_too_slow", headers={"connection": "close"}) from error
+        return b"".join(parts)
+
+    @contextlib.asynccontextmanager
+    async def patience(self, seconds: float) -> AsyncIterator[None]:
+        """A block that ends with TimeoutError after so many seconds since the call, and when the client leaves."""
+        async with asyncio.timeout(max(0.0, seconds - self.seconds)) as deadline:
+            watch = asyncio.create_task(self._leaving(deadline))
+            try:
+                yield
+            finally:
+                watch.cancel()
+
+    async def _leaving(self, deadline: asyncio.Timeout) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if not deadline.expired():
+            self.left = True
+            deadline.reschedule(asyncio.get_running_loop().time())
+
+    async def reply(self, status: int, body: bytes, kind: str = JSON, headers: Mapping[str, str] | None = None) -> None:
+        """The whole answer."""
+        await self._start(status, {"content-type": kind, "content-length": str(len(body)), **(headers or {})})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, error: ApiError) -> None:
+        """The answer that there is none: as a body, or within a stream that has begun."""
+        if self.left:
+            return
+        if not self.status:
+            await self.reply(error.status, error.body, headers=error.headers)
+            return
+        try:
+            async with asyncio.timeout(PARTING_SECONDS):
+                await self.end(error.event)
+        except TimeoutError:  # it does not read: what waits for it here is dropped
+            self.scope["state"]["abort"]()
+            await asyncio.sleep(0)
+
+    async def event(self, data: bytes) -> None:
+        """An event of a stream; waits while the client is behind, so that nothing piles up here."""
+        if not self.status:
+            await self._start(200, {"content-type": EVENTS, "cache-control": "no-cache"})
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes) -> None:
+        """The last event of a stream."""
+        await self._send({"type": "http.response.body", "body": data})
+
+    async def _start(self, status: int, headers: Mapping[str, str]) -> None:
+        every = {**headers, **self.headers}
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in every.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+        self.status = status

@@ -1,0 +1,205 @@
+"""One request from its acceptance to the last byte of its answer, which is sent after the log has it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from typing import Protocol
+
+from components.core.errors import InvalidInput, SluiceError
+from components.core.request_log import Status
+from components.core.rows import REQUESTS, Row
+from components.serve.api_keys import ApiKey
+from components.serve.gateway.answer import Answer
+from components.serve.gateway.asked import Asked
+from components.serve.gateway.call import Call
+from components.serve.gateway.config import GatewayConfig
+from components.serve.gateway.errors import CLIENT_LEFT, ApiError
+from components.serve.gateway.identity import PREFIXES, Identity
+from components.serve.gateway.metrics import Metrics
+from components.serve.gateway.upstream import DONE, Upstream, garbage
+
+_LOG = logging.getLogger(__name__)
+_LAST = b"data: [DONE]\n\n"
+_MOST_ATTEMPTS = 1_000_000
+
+
+class Journal(Protocol):
+    """What writes the request log; ``components.serve.log.journal`` does."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a new request could be logged."""
+
+    def begin(self, row: Row) -> None:
+        """Notes a request before it is worked on."""
+
+    async def finish(self, row: Row) -> None:
+        """Writes a request that began; it is durable when this returns."""
+
+    async def feedback(self, row: Row) -> None:
+        """Writes a person's word; it is durable when this returns."""
+
+    async def close(self) -> None:
+        """Ends it; all rows go into partitions."""
+
+
+class Exchange:
+    """A request that was accepted. Use: ``begin``, then ``carry_out``."""
+
+    def __init__(
+        self,
+        call: Call,
+        asked: Asked,
+        key: ApiKey,
+        config: GatewayConfig,
+        *,
+        identity: Identity,
+        upstream: Upstream,
+        journal: Journal,
+        metrics: Metrics,
+    ) -> None:
+        self.call, self.asked, self.config = call, asked, config
+        self.upstream, self.journal, self.metrics = upstream, journal, metrics
+        self.id = identity.request_id(call.header(b"x-request-id"))
+        self.row = self._row(key, identity)
+        self.answer = Answer(asked.kind, PREFIXES[asked.kind] + self.id, config.endpoint)
+        self.trouble: list[str] = []
+        """Why each try to reach the server failed."""
+
+    def begin(self) -> None:
+        """Notes the request in the journal. Raises ApiError where that cannot be: nothing was asked of a model then."""
+        self.call.headers.update({"x-request-id": self.id, "x-sluice-model": self.config.model})
+        try:
+            self.journal.begin(self.row)
+        except InvalidInput as error:
+            message = "a request of this x-request-id is being answered; give each its own"
+            raise ApiError(409, message, "request_id_in_use") from error
+        except SluiceError as error:
+            self.metrics.log_refusals.inc()
+            raise log_full(str(error)) from error
+
+    async def carry_out(self) -> None:
+        """Has it answered, logs it, and ends the answer; in this order."""
+        error, body = None, b""
+        try:
+            async with self.call.patience(self.config.limits.request_seconds):
+                body = await (self._stream() if self.asked.stream else self._whole())
+        except TimeoutError:
+            error = self._late()
+        except ApiError as refused:
+            error = refused
+        except Exception:  # noqa: BLE001 - the client gets an error and the log a row, whatever went wrong
+            _LOG.exception("request %s", self.id)
+            error = ApiError(500, "the gateway failed; ask whoever runs it", "internal_error")
+        self._note_end(error)
+        error = await self._logged() or error
+        if error:
+            await self.call.refuse(error)
+        elif self.asked.stream:
+            await self.call.end(_LAST)
+        else:
+            await self.call.reply(200, body)
+
+    async def _whole(self) -> bytes:
+        data = await self.upstream.whole(self.asked.kind, self.asked.body, self._headers, self.trouble)
+        return self.answer.whole(data)
+
+    async def _stream(self) -> bytes:
+        done = False
+        asked = self.asked
+        events = self.upstream.events(asked.kind, asked.body, self._headers, self.trouble)
+        async with aclosing(events):
+            async for data in events:
+                if data == DONE:
+                    done = True
+                    break
+                event = self.answer.event(data, with_usage=asked.with_usage)
+                if self.row["first_token_ms"] is None and self.answer.text:
+                    self.row["first_token_ms"] = 1000 * self.call.seconds
+                    self.metrics.first_token.observe(self.call.seconds)
+                if event:
+                    await self.call.event(event)
+        if not self.call.status:
+            raise garbage("a stream without an event")
+        if not done and not self.answer.finish_reason:  # `transformers serve` ends without [DONE]
+            raise ApiError(502, "the model server ended in the middle of its answer", "upstream_cut")
+        return b""
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"x-request-id": self.id}
+
+    def _late(self) -> ApiError:
+        """Time is over, or the client has left."""
+        if self.call.left:
+            return ApiError(CLIENT_LEFT, "the client left", "client_left")
+        seconds = f"{self.config.limits.request_seconds:g} s"
+        if self.trouble and not self.upstream.ready:
+            return ApiError(502, f"the model server was not reached within {seconds}; try again", "upstream_away")
+        return ApiError(504, f"the answer took longer than {seconds}; ask for fewer tokens", "timeout")
+
+    def _row(self, key: ApiKey, identity: Identity) -> Row:
+        """All columns; what is not known yet is null."""
+        attempt = self.call.header(b"x-envoy-attempt-count")
+        row: Row = dict.fromkeys(REQUESTS.names)
+        row.update(
+            request_id=self.id,
+            attempt=min(max(int(attempt), 1), _MOST_ATTEMPTS) if attempt.isdecimal() else 1,
+            conversation_id=self.asked.conversation,
+            unit=identity.unit(self.asked.user, key.name),
+            key=key.name,
+            endpoint=self.config.endpoint,
+            model=self.config.model,
+            kind=self.asked.kind,
+            started=_now(),
+            messages=self.asked.messages,
+            parameters=self.asked.parameters,
+            features="{}",
+            status=str(Status.LOST),  # until it ends
+            sampling_probability=1.0,
+            mirrored=self.call.header(b"host").partition(":")[0].endswith("-shadow"),  # Envoy marks a copy so
+        )
+        return row
+
+    def _note_end(self, error: ApiError | None) -> None:
+        cut = self.call.left or self.call.status
+        answer, status = self.answer, (Status.CUT if cut else Status.FAILED) if error else Status.ANSWERED
+        self.row = self.row | {
+            "ended": _now(),
+            "response": answer.text,
+            "status": str(status),
+            "http_status": (error.status if error else 200),
+            "error": "; ".join([str(error), *self.trouble[-1:]]) if error else None,
+            "finish_reason": answer.finish_reason,
+            "prompt_tokens": answer.prompt_tokens,
+            "completion_tokens": answer.completion_tokens,
+            "latency_ms": 1000 * self.call.seconds,
+        }
+        self.metrics.tokens.labels("prompt").inc(answer.prompt_tokens or 0)
+        self.metrics.tokens.labels("completion").inc(answer.completion_tokens or 0)
+
+    async def _logged(self) -> ApiError | None:
+        """Writes the row. An answer that cannot be logged is none: what the client gets instead."""
+        try:
+            await self.journal.finish(self.row)
+        except SluiceError as error:
+            _LOG.error("request %s: %s", self.id, error)
+            self.metrics.log_refusals.inc()
+            told = ApiError(503, "the answer could not be logged; try again later", "log_failed")
+            failed = self.row | {"status": str(Status.FAILED), "http_status": 503, "error": f"{told}: {error}"}
+            with suppress(SluiceError):  # once more: it may be over, and the log has what the client was told
+                await self.journal.finish(failed)
+            return told
+        return None
+
+
+def log_full(why: str = "") -> ApiError:
+    """Nothing is generated that could not be logged."""
+    _LOG.warning("refused: %s", why or "the request log is full")
+    return ApiError(503, "the request log takes nothing now; try again later", "log_full", headers={"retry-after": "5"})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

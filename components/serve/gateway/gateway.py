@@ -1,0 +1,246 @@
+"""The gateway's routes, and who may use them."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic_core import to_json
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from components.core.errors import SluiceError
+from components.core.rows import Row
+from components.serve.api_keys import ApiKey, KeyRing
+from components.serve.gateway.asked import asked_from, feedback_from, parse, unknown_model
+from components.serve.gateway.call import JSON, Call
+from components.serve.gateway.config import GatewayConfig
+from components.serve.gateway.description import description
+from components.serve.gateway.errors import ApiError
+from components.serve.gateway.exchange import Exchange, Journal, log_full
+from components.serve.gateway.identity import Identity
+from components.serve.gateway.metrics import Metrics
+from components.serve.gateway.rate import Buckets
+from components.serve.gateway.upstream import Upstream
+
+_LOG = logging.getLogger(__name__)
+Answering = Callable[[Call], Awaitable[None]]
+
+
+class Gateway:
+    """What stands before one model server. ``draining`` is set by whoever ends it."""
+
+    def __init__(self, config: GatewayConfig, journal: Journal, secret: bytes) -> None:
+        self.config, self.journal = config, journal
+        self.metrics = Metrics()
+        self.upstream = Upstream(config.upstream, config.upstream_model, self.metrics.retries.inc)
+        self.identity = Identity(secret, config.endpoint)
+        self.keys, self.buckets = KeyRing(Path(config.keys)), Buckets(config.limits.burst)
+        self.in_flight, self.draining = 0, False
+        self._began = int(time.time())
+        self._description = to_json(description(config.endpoint))
+
+    async def close(self) -> None:
+        """Closes the journal, so that all that was logged is in partitions, and the connections."""
+        await self.journal.close()
+        await self.upstream.close()
+
+    async def chat(self, call: Call) -> None:
+        """``POST /v1/chat/completions``."""
+        await self._generate(call, "chat")
+
+    async def completion(self, call: Call) -> None:
+        """``POST /v1/completions``."""
+        await self._generate(call, "completion")
+
+    async def feedback(self, call: Call) -> None:
+        """``POST /v1/feedback``: the word is durable before it is answered."""
+        key = self._admit(call)
+        with self._counted():
+            word = feedback_from(parse(await call.body(self.config.limits)))
+            request_id = self.identity.known(word.request_id)
+            if request_id is None:
+                raise ApiError(
+                    404, f"request_id: {word.request_id[:100]!r} is no request of {self.config.endpoint}; give the `id`"
+                    " of an answer", "unknown_request", "request_id",
+                )  # fmt: skip
+            self._check_room()
+            row: Row = {
+                "feedback_id": uuid.uuid4().hex,
+                "request_id": request_id,
+                "unit": self.identity.unit(word.user, key.name),
+                "key": key.name,
+                "role": "trusted" if key.trusted else "user",
+                "endpoint": self.config.endpoint,
+                "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+                "good": word.good,
+                "correction": word.correction,
+                "comment": word.comment,
+                "redactions": None,
+            }
+            try:
+                await self.journal.feedback(row)
+            except SluiceError as error:
+                raise self._refused(str(error)) from error
+            await call.reply(200, to_json({"id": row["feedback_id"]}))
+
+    async def models(self, call: Call) -> None:
+        """``GET /v1/models``."""
+        self._key(call)
+        await call.reply(200, to_json({"object": "list", "data": [self._model]}))
+
+    async def model(self, call: Call) -> None:
+        """``GET /v1/models/{model}``."""
+        self._key(call)
+        name = call.scope["path_params"]["model"]
+        if name != self.config.endpoint:
+            raise unknown_model(name, self.config.endpoint)
+        await call.reply(200, to_json(self._model))
+
+    async def health(self, call: Call) -> None:
+        """``GET /healthz``: the process lives."""
+        state = {"status": "ok", "in_flight": self.in_flight, "draining": self.draining}
+        await call.reply(200, to_json(state | {"endpoint": self.config.endpoint, "model": self.config.model}))
+
+    async def ready(self, call: Call) -> None:
+        """``GET /readyz``: 200 when the model server answers, and this takes requests."""
+        if self.draining:
+            raise _draining()
+        if not await self.upstream.answers():
+            raise ApiError(503, "the model server does not answer yet; ask again", "not_ready")
+        await call.reply(200, to_json({"status": "ready"}))
+
+    async def metrics_(self, call: Call) -> None:
+        """``GET /metrics``."""
+        self.metrics.in_flight.set(self.in_flight)
+        await call.reply(200, self.metrics.exposed(), CONTENT_TYPE_LATEST)
+
+    async def describe(self, call: Call) -> None:
+        """``GET /openapi.json``."""
+        await call.reply(200, self._description)
+
+    async def _generate(self, call: Call, kind: str) -> None:
+        key = self._admit(call)
+        with self._counted():
+            document = parse(await call.body(self.config.limits))
+            asked = asked_from(document, kind, self.config.endpoint, self.config.upstream_model, self.config.limits)
+            self._check_room()
+            exchange = Exchange(
+                call, asked, key, self.config,
+                identity=self.identity, upstream=self.upstream, journal=self.journal, metrics=self.metrics,
+            )  # fmt: skip
+            exchange.begin()
+            await exchange.carry_out()
+
+    @property
+    def _model(self) -> dict[str, object]:
+        return {"id": self.config.endpoint, "object": "model", "created": self._began, "owned_by": "sluice"}
+
+    def _key(self, call: Call) -> ApiKey:
+        """Whose call it is. Raises ApiError (401)."""
+        scheme, _, given = call.header(b"authorization").partition(" ")
+        key = self.keys.find(given.strip()) if scheme.lower() == "bearer" else None
+        if key:
+            return key
+        if self.keys.trouble:
+            _LOG.error("API keys: %s", self.keys.trouble)
+            raise ApiError(401, "no API key counts, for their file cannot be read; its gateway says why", "no_keys")
+        if self.keys.empty:
+            raise ApiError(401, "there is no API key yet; `sluice api-keys new NAME` makes one", "no_keys")
+        raise ApiError(
+            401, "no API key that counts: send `Authorization: Bearer sk-…`; `sluice api-keys new NAME` makes one",
+            "invalid_api_key",
+        )  # fmt: skip
+
+    def _admit(self, call: Call) -> ApiKey:
+        """Whose request it is, if there is room for one more. Raises ApiError: 401, 429 or 503."""
+        if self.draining:
+            raise _draining()
+        key, limits = self._key(call), self.config.limits
+        seconds = self.buckets.take(key.name, key.per_minute or limits.per_minute)
+        if seconds:
+            message = f"too many requests of the key {key.name}; wait {seconds} s"
+            raise ApiError(429, message, "rate_limit_exceeded", headers={"retry-after": str(seconds)})
+        if self.in_flight >= limits.in_flight:
+            message = f"{limits.in_flight} requests are worked on, and no more at once; try again"
+            raise ApiError(503, message, "overloaded", headers={"retry-after": "1"})
+        return key
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+    def _check_room(self) -> None:
+        if not self.journal.has_room:
+            raise self._refused(str(getattr(self.journal, "trouble", "")))
+
+    def _refused(self, why: str) -> ApiError:
+        self.metrics.log_refusals.inc()
+        return log_full(why)
+
+
+class _Handler:
+    """An ASGI application for one route: errors in one shape, and counted."""
+
+    def __init__(self, gateway: Gateway, route: str, answer: Answering) -> None:
+        self._gateway, self._route, self._answer = gateway, route, answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Call(scope, receive, send)
+        try:
+            await self._answer(call)
+        except ApiError as error:
+            await call.refuse(error)
+        except Exception:  # noqa: BLE001 - a fault of ours is told in the same shape as everything else
+            _LOG.exception("%s", self._route)
+            await call.refuse(ApiError(500, "the gateway failed; ask whoever runs it", "internal_error"))
+        finally:
+            metrics = self._gateway.metrics
+            metrics.requests.labels(self._route, str(call.status) if call.status else "left").inc()
+            metrics.seconds.labels(self._route).observe(call.seconds)
+
+
+def application(gateway: Gateway) -> Starlette:
+    """All routes as one ASGI application."""
+    table: list[tuple[str, str, Answering]] = [
+        ("POST", "/v1/chat/completions", gateway.chat),
+        ("POST", "/v1/completions", gateway.completion),
+        ("POST", "/v1/feedback", gateway.feedback),
+        ("GET", "/v1/models", gateway.models),
+        ("GET", "/v1/models/{model:path}", gateway.model),
+        ("GET", "/healthz", gateway.health),
+        ("GET", "/readyz", gateway.ready),
+        ("GET", "/metrics", gateway.metrics_),
+        ("GET", "/openapi.json", gateway.describe),
+    ]
+    routes = [Route(path, _Handler(gateway, path, answer), methods=[method]) for method, path, answer in table]
+    made = Starlette(routes=routes, exception_handlers={HTTPException: _no_route})
+    made.router.redirect_slashes = False
+    return made
+
+
+def _no_route(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        refused = ApiError(405, "not with this method; /openapi.json says how", "method_not_allowed")
+    else:
+        refused = ApiError(404, "there is no such route; /openapi.json names all", "unknown_route")
+    return Response(refused.body, refused.status, error.headers, media_type=JSON)
+
+
+def _draining() -> ApiError:
+    return ApiError(503, "this gateway ends; ask again", "draining", headers={"connection": "close"})

@@ -1,0 +1,171 @@
+"""The gateway's process: its socket, its connections, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+import uvloop
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from components.core.errors import Failed, InvalidInput
+from components.core.request_log import RequestLog
+from components.serve.gateway.config import GatewayConfig
+from components.serve.gateway.errors import ApiError
+from components.serve.gateway.gateway import Gateway, application
+from components.serve.gateway.identity import read_secret
+from components.serve.log.journal import Journal
+from components.serve.settings import Limits
+
+IDLE_SECONDS = 300
+"""How long a connection without a request stays open: longer than a router's pool pauses."""
+MOST_HEAD_BYTES = 64 * 1024
+"""Of a request's line and headers; Envoy's own limit is 60 KiB."""
+LOOK_SECONDS, PARTING_SECONDS = 0.02, 2
+_LOG = logging.getLogger(__name__)
+
+
+def run(config: GatewayConfig) -> None:
+    """Serves until SIGTERM. Raises InvalidInput or Failed for what keeps it from starting."""
+    listening = _listen(config)
+    with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, listening))
+
+
+async def _serve(config: GatewayConfig, listening: socket.socket) -> None:
+    secret = read_secret(Path(config.secret))
+    journal = Journal(Path(config.journal), RequestLog(config.requests), config.endpoint, config.name, config.log)
+    journal.start()
+    gateway = Gateway(config, journal, secret)
+    server = _Server(
+        uvicorn.Config(
+            application(gateway), http=_protocol(config.limits), ws="none", lifespan="off", log_config=None,
+            access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=PARTING_SECONDS,
+        )
+    )  # fmt: skip
+    ending = _Ending(gateway, server, config.drain_seconds)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.told)
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        await gateway.close()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals to ``_Ending``: uvicorn would end with the signal and not with 0."""
+        yield
+
+
+class _Ending:
+    """At the first signal, open answers end; at the second one, or when their time is over, they are cut."""
+
+    def __init__(self, gateway: Gateway, server: uvicorn.Server, seconds: float) -> None:
+        self._gateway, self._server, self._seconds = gateway, server, seconds
+        self._waiting: asyncio.Task[None] | None = None
+
+    def told(self) -> None:
+        """A signal came."""
+        if self._gateway.draining:
+            self._server.should_exit = self._server.force_exit = True
+            return
+        self._gateway.draining = True
+        self._waiting = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds):
+                while self._gateway.in_flight:
+                    await asyncio.sleep(LOOK_SECONDS)
+        self._server.should_exit = True
+
+
+def _listen(config: GatewayConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family, backlog=2048)
+    except OSError as error:
+        where = f"gateway: {config.host}:{config.port}"
+        if error.errno == errno.EADDRINUSE:
+            raise Failed(f"{where} is taken by another process; end that, or take another port") from error
+        raise InvalidInput(f"{where}: cannot listen there: {error}; take another address") from error
+
+
+def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol with what it leaves out: limits of a head's size and time, and errors in OpenAI's shape."""
+
+    class Connection(HttpToolsProtocol):
+        head_bytes = 0
+        in_head, in_body = True, False
+        timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._expect(self._too_slow)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._expect(None)
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.in_head:
+                self.head_bytes += len(data)
+                if self.head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+                    self._refuse(431, f"the headers are longer than {MOST_HEAD_BYTES} bytes", "headers_too_long")
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self.scope["state"]["abort"] = self.transport.abort
+            self.in_head, self.head_bytes = True, 0
+            self._expect(self._too_slow)
+
+        def on_headers_complete(self) -> None:
+            self.in_head, self.in_body = False, True
+            self._expect(None)
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self.in_body = False
+            self._expect(None)
+            super().on_message_complete()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.in_body:  # what comes now is dropped, for a while: the client reads its answer afterwards
+                self._expect(self.transport.abort)
+
+        def send_400_response(self, msg: str) -> None:
+            self._refuse(400, msg, "invalid_http")
+
+        def _too_slow(self) -> None:
+            if self.head_bytes:
+                self._refuse(408, f"the headers took longer than {limits.body_seconds:g} s", "headers_too_slow")
+            else:
+                self.transport.close()
+
+        def _expect(self, otherwise: Callable[[], Any] | None) -> None:
+            """Calls ``otherwise`` unless what is to come has come in time."""
+            if self.timer:
+                self.timer.cancel()
+            self.timer = self.loop.call_later(limits.body_seconds, otherwise) if otherwise else None
+
+        def _refuse(self, status: int, message: str, code: str) -> None:
+            body = ApiError(status, message, code).body
+            head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head.encode() + body)
+            self.transport.close()
+
+    return Connection

@@ -1,0 +1,195 @@
+"""The model server, as the gateway reaches it.
+
+While nothing of an answer has been seen by anybody, a connection that is refused or closed is tried again: the
+supervisor restarts servers. Whoever calls sets the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+
+import aiohttp
+from pydantic_core import from_json, to_json
+from yarl import URL
+
+from components.serve.gateway.errors import ApiError
+
+PATHS = {"chat": "/v1/chat/completions", "completion": "/v1/completions"}
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+"""Seconds before the first further try; doubled for each one after, up to the longest."""
+MOST_BYTES = 16 * 1024**2
+MOST_EVENT_BYTES = 1024**2
+"""Of an answer, and of one event: more is a server that has gone wrong, not an answer of ``max_tokens`` tokens."""
+IDLE_SECONDS = 4.0
+"""Less than what a model server keeps an idle connection open for (uvicorn: 5 s)."""
+READY_SECONDS = 30.0
+DONE = b"[DONE]"
+_AWAY = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError)
+
+
+class Upstream:
+    """One model server. ``ready`` is whether the last that was heard of it was an answer."""
+
+    def __init__(self, address: str, model: str, tried_again: Callable[[], object]) -> None:
+        self._urls = {kind: URL(address + path) for kind, path in PATHS.items()}
+        self._model, self._tried_again = model, tried_again
+        self._session: aiohttp.ClientSession | None = None
+        self._probe: asyncio.Task[bool] | None = None
+        self.ready = False
+
+    async def close(self) -> None:
+        """Closes what is open."""
+        if self._probe:
+            self._probe.cancel()
+        if self._session:
+            await self._session.close()
+
+    async def whole(self, kind: str, body: bytes, headers: Mapping[str, str], trouble: list[str]) -> bytes:
+        """The answer's body. Raises ApiError for an error of the server's and for what is no HTTP.
+
+        ``trouble`` gets a sentence for each try that failed.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async with self._post(kind, body, headers) as response:
+                    data = await _read(response)
+                _check(response, data)
+                self.ready = True
+                return data
+            except _AWAY as error:
+                pause = await self._wait(error, trouble, pause)
+            except aiohttp.ClientError as error:
+                raise garbage(f"no HTTP: {type(error).__name__}") from error
+
+    async def events(
+        self, kind: str, body: bytes, headers: Mapping[str, str], trouble: list[str]
+    ) -> AsyncGenerator[bytes, None]:
+        """The data of each event of a stream, ``[DONE]`` included. Raises ApiError as ``whole`` does.
+
+        After the first one nothing is tried again: a stream that breaks raises ApiError (502).
+        """
+        pause, begun = FIRST_PAUSE, False
+        while True:
+            try:
+                async with self._post(kind, body, headers) as response:
+                    if response.status != 200:
+                        _check(response, await _read(response))
+                    async for data in _split(response):
+                        begun = self.ready = True
+                        yield data
+                    return
+            except _AWAY as error:
+                if begun:
+                    self.ready = False
+                    raise ApiError(
+                        502, "the model server closed in the middle of its answer", "upstream_cut"
+                    ) from error
+                pause = await self._wait(error, trouble, pause)
+            except aiohttp.ClientError as error:
+                raise garbage(f"no HTTP: {type(error).__name__}") from error
+
+    async def answers(self) -> bool:
+        """Whether it answers. Tried with one token, then believed until a connection fails."""
+        if not self.ready:
+            if self._probe is None or self._probe.done():
+                self._probe = asyncio.create_task(self._try())
+            await asyncio.wait([self._probe])
+        return self.ready
+
+    async def _try(self) -> bool:
+        """One token, as a conversation or, of a model that has no template for these, as a completion."""
+        given = {"model": self._model, "max_tokens": 1}
+        asked: dict[str, dict[str, object]] = {
+            "chat": {"messages": [{"role": "user", "content": "Hello"}]},
+            "completion": {"prompt": "Hello"},
+        }
+        for kind, words in asked.items():
+            try:
+                async with (
+                    asyncio.timeout(READY_SECONDS),
+                    self._post(kind, to_json({**given, **words}), {}) as response,
+                ):
+                    data = await _read(response)
+                    if response.status == 200 and from_json(data).get("choices"):
+                        self.ready = True
+                        return True
+            except (TimeoutError, aiohttp.ClientError, ConnectionError, ValueError, AttributeError, ApiError):
+                return False  # whoever asks for readiness asks again
+        return False
+
+    async def _wait(self, error: Exception, trouble: list[str], pause: float) -> float:
+        self.ready = False
+        trouble.append(f"{type(error).__name__}: {error}"[:200])
+        self._tried_again()
+        await asyncio.sleep(pause)
+        return min(2 * pause, LONGEST_PAUSE)
+
+    def _post(
+        self, kind: str, body: bytes, headers: Mapping[str, str]
+    ) -> aiohttp.client._BaseRequestContextManager[aiohttp.ClientResponse]:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
+            always = {"content-type": "application/json", "accept-encoding": "identity"}
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=aiohttp.ClientTimeout(total=None), headers=always
+            )
+        return self._session.post(self._urls[kind], data=body, headers=headers, allow_redirects=False)
+
+
+def garbage(what: str) -> ApiError:
+    """The server answered, and nobody can use it."""
+    return ApiError(502, f"the model server answered {what}; ask whoever runs it", "upstream_garbage")
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            raise garbage(f"more than {MOST_BYTES} bytes")
+    return b"".join(parts)
+
+
+def _check(response: aiohttp.ClientResponse, data: bytes) -> None:
+    """Raises ApiError for another status than 200: of the same class, with the server's words where it has some."""
+    status = response.status
+    if status == 200:
+        return
+    if 400 <= status < 500:
+        raise ApiError(
+            429 if status == 429 else 400, f"the model server refused it: {_words(data)}", "upstream_refused"
+        )
+    known = status if status in (503, 504) else 502
+    raise ApiError(known, f"the model server failed with status {status}: {_words(data)}", "upstream_failed")
+
+
+def _words(data: bytes) -> str:
+    """What a server says is wrong, in one of the shapes that servers say it."""
+    try:
+        said = from_json(data)
+    except ValueError:
+        return "it does not say why"
+    for name in ("error", "message", "detail"):
+        said = said.get(name, said) if isinstance(said, dict) else said
+    return said[:500] if isinstance(said, str) else "it does not say why"
+
+
+async def _split(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The data of server-sent events (WHATWG HTML, section 9.2); comments and other fields are left out."""
+    rest, lines = b"", list[bytes]()
+    async for part in response.content.iter_any():
+        *whole, rest = (rest + part).split(b"\n")
+        for line in whole:
+            line = line.rstrip(b"\r")
+            if line.startswith(b"data:"):
+                lines.append(line[5:].removeprefix(b" "))
+            elif not line and lines:
+                yield b"\n".join(lines)
+                lines = []
+        if len(rest) + sum(map(len, lines)) > MOST_EVENT_BYTES:
+            raise garbage(f"an event of more than {MOST_EVENT_BYTES} bytes")
+    if lines:
+        yield b"\n".join(lines)
