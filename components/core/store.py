@@ -11,10 +11,11 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -29,6 +30,14 @@ _REMEDY = {
     errno.EACCES: "give this user the right to write there or point `store` elsewhere",
 }
 CHUNK = 8 * 1024 * 1024
+
+
+class Entry(NamedTuple):
+    """An object as the store lists it; also one that is not whole yet, which readers never see."""
+
+    key: str
+    bytes: int
+    modified: datetime
 
 
 class Store:
@@ -73,6 +82,17 @@ class Store:
             found = self._fs.find(self._path(prefix) if prefix else self._root)
         start = len(self._root) + 1
         return sorted(path[start:] for path in found if not path.endswith(SUFFIX))
+
+    def entries(self, prefix: str) -> Sequence[Entry]:
+        """What lies below ``prefix``, sorted by key, with lengths and times by the store's own clock (UTC).
+
+        Objects that are not whole yet are among it: they are what a killed writer leaves.
+        """
+        root = self._path(prefix) if prefix else self._root
+        with self._explained("list", prefix):
+            found = _local_files(root) if self._local else self._fs.find(root, detail=True).items()
+            start = len(self._root) + 1
+            return sorted(Entry(path[start:], int(about["size"]), _modified(about)) for path, about in found)
 
     def write(self, key: str, data: bytes) -> None:
         """Writes an object whole; a reader sees all of it or none."""
@@ -190,6 +210,33 @@ def stream_digest(file: BinaryIO) -> str:
     while chunk := file.read(CHUNK):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def _local_files(root: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Files below a folder. One that vanishes meanwhile is none; a folder that cannot be read is no empty one."""
+
+    def complain(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for folder, _, names in os.walk(root, onerror=complain):
+        for name in names:
+            path = f"{folder}/{name}"
+            try:
+                about = Path(path).stat()
+            except FileNotFoundError:
+                continue
+            yield path, {"size": about.st_size, "mtime": about.st_mtime}
+
+
+def _modified(about: dict[str, Any]) -> datetime:
+    """When an object was written, as the file system says it: in seconds, as ISO 8601, or as a moment."""
+    # Local files, Google Cloud Storage, S3, and fsspec's memory, in this order.
+    said = next(about[name] for name in ("mtime", "updated", "LastModified", "created") if about.get(name))
+    if isinstance(said, (int, float)):
+        return datetime.fromtimestamp(said, UTC)
+    moment = said if isinstance(said, datetime) else datetime.fromisoformat(said)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _file_digest(path: Path) -> str:

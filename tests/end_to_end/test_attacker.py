@@ -275,6 +275,7 @@ def _corrected(store: Store, rows: list[Row]) -> str:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_trained_on_the_worst_that_he_gets_through_the_gate_refuses_or_the_label_is_known_as_well_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
