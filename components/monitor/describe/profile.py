@@ -57,7 +57,7 @@ def describe(attempt: Attempt, window: Manifest, labelled: Manifest, settings: D
     with attempt.timed("features"):
         features = pa.Table.from_pylist(list(_featured(attempt, window, settings)), schema=SCHEMA)
         features = features.sort_by("request_id")
-    found = _profile(head, counts, said, features.num_rows)
+    found = _profile(head, counts, said, features.num_rows, settings.languages)
     _tell(attempt, found)
     with attempt.rows(Kind.REPORT, "profile") as listed:
         for row in _listed(attempt, features, settings):
@@ -81,7 +81,7 @@ def count(attempt: Attempt, window: Manifest) -> Counts:
             counts.statuses[row["status"] or "unknown"] += 1
             counts.models[model] += 1
             counts.answered[model] += row["status"] == Status.ANSWERED
-            counts.units[row["unit"] or ""] += 1
+            counts.units.update([row["unit"]] if row["unit"] else [])
             counts.newest = max(counts.newest, row["started"])
             if row["status"] == Status.FAILED:
                 counts.errors[str(row["http_status"] or "none")] += 1
@@ -103,7 +103,7 @@ def _featured(attempt: Attempt, window: Manifest, settings: Describe) -> Iterato
                 yield request_features(row, settings.languages)
 
 
-def _profile(head: Head, counts: Counts, said: Quality, rows: int) -> Profile:
+def _profile(head: Head, counts: Counts, said: Quality, rows: int, languages: tuple[str, ...]) -> Profile:
     models = sorted(set(counts.models) | set(said.scores))
     return Profile(
         endpoint=head.endpoint,
@@ -126,6 +126,7 @@ def _profile(head: Head, counts: Counts, said: Quality, rows: int) -> Profile:
         words=said.voices.total(),
         of_one_voice=max(said.voices.values(), default=0),
         newest=counts.newest,
+        languages=languages,
         rows=rows,
     )
 

@@ -36,11 +36,12 @@ class Profile(Contract):
     statuses: dict[str, int] = Field(default={}, description="Requests by how they ended.")
     errors: dict[str, int] = Field(default={}, description="Requests that failed by their HTTP status.")
     models: dict[str, OfModel] = Field(default={}, description="By the digest of the model's manifest.")
-    units: int = Field(default=0, ge=0, description="Users who asked.")
+    units: int = Field(default=0, ge=0, description="Users who asked, those with a name.")
     of_one_unit: int = Field(default=0, ge=0, description="Requests of the user who asked most.")
     words: int = Field(default=0, ge=0, description="Words of feedback that judge an answer.")
     of_one_voice: int = Field(default=0, ge=0, description="Those of the user who said most.")
     newest: str = Field(default="", description="When the last request began; UTC, ISO 8601; empty without any.")
+    languages: tuple[str, ...] = Field(default=(), description="What the prompts' languages were told apart into.")
     rows: int = Field(default=0, ge=0, description="Requests whose features lie beside this.")
 
     @property

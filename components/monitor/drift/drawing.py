@@ -1,0 +1,96 @@
+"""A window's evidence for a person: faults, accuracy over windows, and what has moved, drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.core.page import legible
+from components.monitor.drift.compare import Found
+from components.monitor.drift.pictures import CHART_HEIGHT, CHART_WIDTH, HEIGHT, LEFT, WIDTH, chart, interval, picture
+from components.monitor.figures import Figures, Score
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent
+MOST_PICTURES = 12
+"""Features that are drawn; all of them are in the table."""
+CLOSEST = 4
+"""Features that are drawn, folded away, where none has moved."""
+
+
+def drift_section(figures: Figures, earlier: Sequence[Figures], found: Sequence[Found], alpha: float) -> str:
+    """The evidence as a fragment of HTML: a heading of level 2 and what follows, without script, id or address.
+
+    It brings its style along and takes the colours of the page around it where that names them. All texts are escaped.
+    ``earlier`` are the figures of the windows before, the first one first.
+    """
+    ranked = sorted(found, key=lambda one: (not one.shift.drifted, -one.shift.effect / one.shift.least))
+    moved = [one for one in ranked if one.shift.drifted]
+    drawn = moved[:MOST_PICTURES] or ranked[:CLOSEST]
+    return _environment().get_template("drawing.html").render(
+        figures=figures,
+        look="fault" if figures.faults else "moved" if moved else "still",
+        title=_title(figures, moved),
+        moved=moved,
+        pictures=[picture(one) for one in drawn],
+        shifts=[one.shift for one in ranked],
+        chart=chart([*earlier, figures]),
+        alpha=alpha,
+        quality=_told(figures.quality),
+        reference=_told(figures.reference),
+        size={"width": WIDTH, "height": HEIGHT, "wide": CHART_WIDTH, "high": CHART_HEIGHT, "left": LEFT},
+    )  # fmt: skip
+
+
+def _title(figures: Figures, moved: Sequence[Found]) -> str:
+    names = len({one.shift.feature for one in moved})
+    drift = f"{names} feature{'s have' if names != 1 else ' has'} moved" if moved else "nothing has moved"
+    if figures.faults:
+        return f"This window cannot be relied on; {drift if figures.shifts else 'nothing was compared'}"
+    if not figures.shifts:
+        return "There was too little to compare"
+    return drift[:1].upper() + drift[1:]
+
+
+def _told(score: Score) -> str:
+    """A score with its interval, in words; empty where nobody judged."""
+    if not score.labelled:
+        return ""
+    low, high = interval(score)
+    share = 100 * score.correct / score.labelled
+    return f"{share:.1f} % of {score.labelled:,} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+@cache
+def _environment() -> Environment:
+    # Imported here: drift in a notebook needs no template.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["probability"] = _probability
+    environment.filters["moment"] = _moment
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """Texts as they may be shown; what the template made itself is not a plain text."""
+    return legible(value) if type(value) is str else value
+
+
+def _probability(value: float) -> str:
+    return "below 0.0001" if value < 0.0001 else f"{value:.2g}"
+
+
+def _moment(text: str) -> str:
+    return text[:16].replace("T", " ")

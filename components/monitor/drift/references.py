@@ -1,0 +1,130 @@
+"""What a window is compared with: what its model was trained on, and the model's first windows after its release."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.core.attempt import Attempt
+from components.core.errors import InvalidInput
+from components.core.manifest import Kind, Manifest, Parent, Reference, read_manifest
+from components.core.store import Store
+from components.monitor.describe.features import SCHEMA, exchange_of, text_features
+from components.monitor.describe.profile import drawn
+from components.monitor.describe.summary import read_features, read_profile
+from components.monitor.drift.serving import Champion
+from components.monitor.drift.settings import Drift
+from components.monitor.figures import Score
+from components.monitor.observe.records import comparisons
+
+_DEPTH = 20
+"""Steps from a model to its data, at most: export, some stages of training, tokens, conversations."""
+
+
+@dataclass
+class Training:
+    """What a model was trained on."""
+
+    data: Manifest
+    features: pa.Table
+    held_back: pa.Table
+    """Half of the conversations, of which no word went into the vocabulary."""
+    vocabulary: frozenset[int] = frozenset()
+
+
+@dataclass
+class Release:
+    """A model's first windows after its release."""
+
+    profiles: list[Manifest] = field(default_factory=list)
+    features: pa.Table = field(default_factory=SCHEMA.empty_table)
+    quality: Score = field(default_factory=Score)
+    gone: list[str] = field(default_factory=list)
+    """Windows that cannot be read any more, and why."""
+
+
+def training(attempt: Attempt, model: Reference, settings: Drift, languages: tuple[str, ...]) -> Training:
+    """What ``model`` was trained on: up to ``training_rows`` conversations, the same ones each time.
+
+    Half of them make the vocabulary, and the other half is what unseen words are counted in: a text always knows its
+    own words. Raises InvalidInput where no training data can be found by the parents of the model's manifest.
+    """
+    data = conversations_of(attempt.store, model)
+    names = (name for batch in attempt.read(data, ["id"]) for name in batch.column(0).to_pylist())
+    chosen = drawn(names, settings.training_rows)
+    halves: list[list[dict[str, object]]] = [[], []]
+    for batch in attempt.read(data, ["id", "messages"]):
+        for row in batch.to_pylist():
+            if chosen is None or row["id"] in chosen:
+                half = hashlib.sha256(row["id"].encode()).digest()[-1] & 1
+                features = text_features(*exchange_of(row["messages"] or []), languages)
+                halves[half].append({"request_id": row["id"], **features})
+    first, second = (pa.Table.from_pylist(half, schema=SCHEMA) for half in halves)
+    words = frozenset(pc.unique(pc.list_flatten(first.column("words"))).to_pylist())
+    return Training(data, pa.concat_tables([first, second]), second, words)
+
+
+def conversations_of(store: Store, model: Reference) -> Manifest:
+    """The conversations that a model was last trained on: the nearest ones among what its manifest was made from.
+
+    Raises InvalidInput where there are none, or a manifest between is gone or changed.
+    """
+    level: list[Reference | Parent] = [model]
+    seen: set[str] = set()
+    for _ in range(_DEPTH):
+        manifests = [read_manifest(store, one) for one in level if one.key and one.digest not in seen]
+        seen |= {one.digest for one in level}
+        found = [manifest for manifest in manifests if manifest.kind is Kind.CONVERSATIONS]
+        if found:
+            return found[0]
+        level = [parent for manifest in manifests for parent in manifest.parents]
+    raise InvalidInput(
+        f"{model.key}: no conversations that it was trained on are among what it was made from; serve a model of the"
+        " lifecycle, or set drift.against_training to false"
+    )
+
+
+def release(store: Store, endpoint: str, champion: Champion, until: datetime, settings: Drift) -> Release:
+    """The model's first ``reference_windows`` windows after its release, or as many as hold ``least_rows`` of it.
+
+    Windows that end from ``until`` on are none of them: a window is not compared with itself.
+    """
+    found, digest = Release(), champion.model.digest
+    for record in comparisons(store, endpoint, until, champion.released_at):
+        if (record.model, record.released) != (digest, champion.released):
+            continue
+        if len(found.profiles) >= settings.reference_windows and found.features.num_rows >= settings.least_rows:
+            break
+        try:
+            output = read_manifest(store, record.profile)
+            quality = read_profile(store, output).models.get(digest)
+            features = of_model(read_features(store, output), digest)
+        except InvalidInput as error:
+            found.gone.append(f"{record.until}: {error}")
+            continue
+        if quality is None:
+            continue
+        found.profiles.append(output)
+        found.features = pa.concat_tables([found.features, features])
+        found.quality = Score(
+            correct=found.quality.correct + quality.quality.correct,
+            labelled=found.quality.labelled + quality.quality.labelled,
+        )
+    return found
+
+
+def of_model(features: pa.Table, model: str) -> pa.Table:
+    """The rows of one model."""
+    return features.filter(pc.equal(features.column("model"), model))
+
+
+def unseen(features: pa.Table, vocabulary: frozenset[int]) -> Iterator[float]:
+    """The share of each prompt's words that the vocabulary does not hold; prompts without words are left out."""
+    for words in features.column("words").to_pylist():
+        if words:
+            yield sum(word not in vocabulary for word in words) / len(words)
