@@ -134,6 +134,9 @@ def _about_accuracy(fell: Fall | None, seen: Comparison | None, scores: Sequence
         shown = fell.shown
         text = f"Accuracy fell by {100 * shown.drop:.1f} points: {_in_words(shown)}."
         return _reason(f"accuracy_fell_{fell.code}", text, shown.drop, policy.least_drop)
+    if seen is not None and seen.drop >= policy.least_drop and seen.p <= policy.suspicious:
+        text = f"Accuracy may have fallen, and it takes more to be sure: {_in_words(seen)}."
+        return _reason("accuracy_suspicious", text, seen.drop, policy.least_drop)
     if seen is not None:
         text = f"No fall of accuracy shows: {_in_words(seen)}."
         return _reason("accuracy_holds", text, seen.drop, policy.least_drop, holds=True)
@@ -155,13 +158,14 @@ def _about_data(moved: tuple[Shift, ...], figures: Figures, policy: Retraining) 
             f" features){others}."
         )
         return _reason("data_drifted", text, furthest.effect, furthest.least)
-    count = len(figures.shifts)
-    first = sum(shift.drifted for shift in figures.shifts)
-    if not count:
+    if not figures.shifts:
         return Reason(code="data_not_compared", text="The data was compared with nothing.")
-    once = f"; {first} drifted, and {policy.windows_in_a_row} windows in a row are waited for" if first else ""
-    text = f"No drift of the data shows in {count} comparisons{once}."
-    return _reason("data_holds", text, float(first), 0.0, holds=True)
+    once = [f"{shift.feature} against {shift.against}" for shift in figures.shifts if shift.drifted]
+    if once:
+        text = f"Drifted, and not yet in {policy.windows_in_a_row} windows in a row: {', '.join(once)}."
+        return _reason("data_suspicious", text, len(once), 0)
+    text = f"No drift of the data shows; comparisons: {len(figures.shifts)}."
+    return _reason("data_holds", text, 0, 0, holds=True)
 
 
 def _too_long_unlabelled(figures: Figures, policy: Retraining, history: History) -> bool:

@@ -13,7 +13,8 @@ class Retraining(StepSettings):
     """When the model is trained again. All of it is the policy that the decision names by digest.
 
     The defaults of the tests are chosen by ``make bench-monitor``: with weekly windows and nothing changing at most
-    one needless retraining in ten years, a fall of ten points found within three windows where a tenth is labelled.
+    one needless retraining in ten years, and a fall of ten points found within three windows of 200 labelled answers,
+    once there are four such windows to compare with.
     """
 
     least_requests: int = Field(
@@ -42,19 +43,19 @@ class Retraining(StepSettings):
         default=2, ge=1, le=12, description="Windows that must be suspicious one after the other (windows)."
     )
     suspicious: float = Field(
-        default=0.01,
+        default=0.02,
         gt=0,
         lt=0.5,
         description="p-value from which on a window's fall of accuracy is suspicious; Fisher's exact test, one-sided.",
     )
     extreme: float = Field(
-        default=0.0001,
+        default=0.0003,
         ge=0,
         lt=0.5,
         description="p-value from which on the fall of one window is enough by itself; Fisher's exact test, one-sided.",
     )
     cumulative: float = Field(
-        default=0.0005,
+        default=0.002,
         ge=0,
         lt=0.5,
         description="p-value, over all moments at which it may have begun (Bonferroni), of a fall that went on since.",
@@ -68,7 +69,7 @@ class Retraining(StepSettings):
         default="alert", description="What follows when the data drifted and too few labels say whether it matters."
     )
     unlabelled_days: float = Field(
-        default=28,
+        default=42,
         gt=0,
         le=3650,
         description="How long after a release too few labels for a word on accuracy are no alert (days).",

@@ -12,8 +12,10 @@ from components.core.manifest import Kind, Manifest, Reference, Shard, read_besi
 from components.core.moment import parse_moment
 from components.core.report import Example
 from components.core.signing import policy_digest, sign
+from components.core.store import Store
 from components.core.trust import TrustRoots, read_trust
 from components.monitor.figures import FIGURES, Figures
+from components.monitor.observe.records import Window, window_key
 from components.monitor.retraining.history import history_of
 from components.monitor.retraining.rule import Answer, decide
 from components.monitor.retraining.settings import Retraining
@@ -57,7 +59,7 @@ def retraining(
         incumbent=figures.model,
         verdict=answer.verdict,
         reasons=(*answer.reasons, *found.ignored),
-        evidence=(*named, *found.evidence),
+        evidence=(*named, *_corrected(attempt.store, figures), *found.evidence),
         policy=policy_digest(settings.encode()),
         **_signer(roots, parse_moment(now), settings),
     )
@@ -74,6 +76,15 @@ def _figures(attempt: Attempt, evidence: Manifest, endpoint: str, now: str) -> F
             " run monitoring from its first step"
         )
     return figures
+
+
+def _corrected(store: Store, figures: Figures) -> tuple[Evidence, ...]:
+    """What this window allows to be learned from: named here, nobody can put something else in its place later."""
+    key = window_key(figures.endpoint, parse_moment(figures.until))
+    if not store.exists(key):
+        return ()
+    named = Window.read(store.read(key), key).outputs.get("corrected")
+    return (Evidence(role="corrected", key=named.key, digest=named.digest),) if named else ()
 
 
 def _commit(
