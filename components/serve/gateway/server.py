@@ -45,13 +45,7 @@ async def _serve(config: GatewayConfig, listening: socket.socket) -> None:
     journal = Journal(Path(config.journal), RequestLog(config.requests), config.endpoint, config.name, config.log)
     journal.start()
     gateway = Gateway(config, journal, secret)
-    server = _Server(
-        uvicorn.Config(
-            application(gateway), http=_protocol(config.limits), ws="none", lifespan="off", log_config=None,
-            access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=PARTING_SECONDS,
-        )
-    )  # fmt: skip
+    server = server_of(gateway)
     ending = _Ending(gateway, server, config.drain_seconds)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,6 +54,24 @@ async def _serve(config: GatewayConfig, listening: socket.socket) -> None:
         await server.serve(sockets=[listening])
     finally:
         await gateway.close()
+
+
+def server_of(gateway: Gateway) -> uvicorn.Server:
+    """The HTTP server of a gateway; it takes no signals."""
+    return _Server(
+        uvicorn.Config(
+            application(gateway),
+            http=_protocol(gateway.config.limits),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=PARTING_SECONDS,
+        )
+    )
 
 
 class _Server(uvicorn.Server):
