@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-long check format generate bench bench-gate clean
+.PHONY: help setup lock demo test test-long check format generate bench bench-gate bench-monitor clean
 
 python := .venv/bin/python
 # What is installed, and by which choice of torch, is named in this stamp: nothing changed, nothing to do.
@@ -47,6 +47,9 @@ bench: setup ## step overhead, compile time, start-up
 
 bench-gate: setup ## the gate's error rates and power by simulation, its speed against SciPy's
 	@$(python) -m benchmarks.gate
+
+bench-monitor: setup ## needless retrainings and how soon a fall is found, by simulation; 50 real windows
+	@$(python) -m benchmarks.monitor --windows 50
 
 clean: ## removes what was installed and made here, but no run
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build
