@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-long check format generate bench bench-gate bench-monitor clean
+.PHONY: help setup lock demo test test-long check format generate bench bench-gate bench-serve bench-monitor clean
 
 python := .venv/bin/python
 # What is installed, and by which choice of torch, is named in this stamp: nothing changed, nothing to do.
@@ -47,6 +47,9 @@ bench: setup ## step overhead, compile time, start-up
 
 bench-gate: setup ## the gate's error rates and power by simulation, its speed against SciPy's
 	@$(python) -m benchmarks.gate
+
+bench-serve: setup ## what the serving path adds to an answer's time, and 50,000 requests through swaps and kills
+	@$(python) -m benchmarks.serve
 
 bench-monitor: setup ## needless retrainings and how soon a fall is found, by simulation; 50 real windows
 	@$(python) -m benchmarks.monitor --windows 50

@@ -10,7 +10,7 @@ from components.core.errors import InvalidInput
 from components.core.personal_data import PersonalData, personal_data, replaced
 from components.core.rows import Row
 
-_TEXTS = ("response", "error", "correction", "comment")
+_TEXTS = ("conversation_id", "response", "error", "correction", "comment")
 _JSON = ("parameters", "features")
 COLUMNS = ("messages", *_JSON, *_TEXTS)
 """What may hold a person's words. Numbers in JSON are left alone: a seed may look like a phone."""

@@ -89,14 +89,14 @@ def test_a_row_is_in_a_partition_once_with_all_its_cells_when_the_journal_is_clo
 def test_personal_data_never_touches_the_disk_and_is_counted(place: Place) -> None:
     async def work() -> None:
         async with place.running() as journal:
-            secret = f'{{"seed":2025550143,"stop":["{MAIL}"]}}'
-            journal.begin(begun("a", f"I am {MAIL}, call {PHONE}", parameters=secret))
+            asked = {
+                "text": f"I am {MAIL}, call {PHONE}",
+                "parameters": f'{{"seed":2025550143,"stop":["{MAIL}"]}}',
+                "conversation_id": MAIL,
+            }
+            journal.begin(begun("a", **asked))
             assert MAIL.encode() not in b"".join(path.read_bytes() for path in place.folder.iterdir())
-            await journal.finish(
-                ended(
-                    "a", f"dear {MAIL}", messages=begun("", f"I am {MAIL}, call {PHONE}")["messages"], parameters=secret
-                )
-            )
+            await journal.finish({**begun("a", **asked), "status": "answered", "response": f"dear {MAIL}"})
             await journal.feedback(word("a", correction=f"not {MAIL}", comment=f"or {PHONE}"))
             written = b"".join(path.read_bytes() for path in place.folder.iterdir())
             assert MAIL.encode() not in written
@@ -107,7 +107,8 @@ def test_personal_data_never_touches_the_disk_and_is_counted(place: Place) -> No
     assert row["messages"] == [{"role": "user", "content": "I am <EMAIL>, call <PHONE>"}]
     assert row["parameters"] == '{"seed":2025550143,"stop":["<EMAIL>"]}'
     assert row["response"] == "dear <EMAIL>"
-    assert row["redactions"] == 4
+    assert row["conversation_id"] == "<EMAIL>"
+    assert row["redactions"] == 5
     (said,) = logged(place.log, Table.FEEDBACK)
     assert (said["correction"], said["comment"], said["redactions"]) == ("not <EMAIL>", "or <PHONE>", 2)
 
