@@ -190,9 +190,9 @@ def _cluster(name: str, host: str, port: int) -> Document:
     address = {"socket_address": {"address": host, "port_value": port}}
     most = {"max_connections": MOST_CONNECTIONS, "max_pending_requests": MOST_CONNECTIONS}
     most |= {"max_requests": MOST_CONNECTIONS, "max_retries": MOST_CONNECTIONS}
-    # A gateway closes an idle connection after some seconds; whoever closes first must not be in the middle of a send.
+    # Less than what a gateway keeps an idle connection open for, or one would be closed in the middle of a send.
     options = {
-        "common_http_protocol_options": {"idle_timeout": "3s"},
+        "common_http_protocol_options": {"idle_timeout": "60s"},
         "explicit_http_config": {"http_protocol_options": {}},
     }
     return {

@@ -200,6 +200,7 @@ class Replica:
             requests=self.place.requests,
             journal=str(self.journal),
             name=self.gateway_name,
+            drain_seconds=serving.drain_seconds,
         )
         document: dict[str, object] = config.model_dump(mode="json")
         return document

@@ -23,8 +23,10 @@ from components.serve.processes import Processes, check_free
 from components.serve.settings import Serving
 
 NAME = "envoy"
-LIVE_SECONDS = 10.0
+LIVE_SECONDS = 30.0
 """Longest time until a change is live."""
+PARENT = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
+"""Envoy ends with its parent (PR_SET_PDEATHSIG, for hot restarts); so that is not the supervisor, but a shell."""
 LONGEST_SOCKET = 100
 """A socket's path has 108 bytes at most."""
 
@@ -143,7 +145,7 @@ class Router:
         self.admin.unlink(missing_ok=True)
 
     def _spawn(self, identity: list[str], epoch: int) -> None:
-        command = [str(Path(sys.executable).parent / "envoy"), "-c", str(self.folder / BOOTSTRAP), *identity]
+        command = [*PARENT, str(Path(sys.executable).parent / "envoy"), "-c", str(self.folder / BOOTSTRAP), *identity]
         command += ["--concurrency", str(max(1, min(4, (os.cpu_count() or 1) // 2))), "-l", "warning"]
         # A replaced one goes as soon as its answers have ended, and at the latest when the longest has.
         drain = str(int(self.serving.drain_seconds) + 1)

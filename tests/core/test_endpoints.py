@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from components.core import endpoint_sqlite
-from components.core.endpoint import Endpoints, EndpointState, open_endpoints
+from components.core.endpoint import Endpoints, EndpointState, Observed, Phase, open_endpoints
 from components.core.errors import Conflict, Failed, InvalidInput
 from tests.core.keyring import MODEL, moment
 
@@ -140,6 +140,41 @@ def test_a_hundred_writers_and_fifty_killed_leave_no_gap_and_lose_nothing(addres
     storm(address, tmp_path, writers=100, changes=5, victims=50)
 
 
+# What was observed.
+
+
+def observed(endpoint: str = "helpdesk", generation: int = 1, **fields) -> Observed:
+    given = {"phase": Phase.STEADY, "champion": MODEL.digest, "heartbeat": moment(), "since": moment()}
+    return Observed(endpoint=endpoint, generation=generation, **{**given, **fields})
+
+
+def test_what_was_observed_is_read_back_by_whoever_opens_it_and_replaces_what_was_before(
+    endpoints: Endpoints, address: str
+) -> None:
+    endpoints.observe(observed())
+    new = observed(generation=2, phase=Phase.FAILED, champion="", reason="no memory")
+    endpoints.observe(new)
+    assert open_endpoints(address).observed("helpdesk").to_bytes() == new.to_bytes()
+
+
+def test_before_anybody_looked_nothing_was_observed(endpoints: Endpoints, tmp_path: Path) -> None:
+    assert endpoints.observed("helpdesk") is None
+    assert list(tmp_path.iterdir()) == []
+    endpoints.compare_and_set(state(1))
+    assert endpoints.observed("helpdesk") is None
+    endpoints.observe(observed())
+    assert endpoints.observed("payments") is None
+
+
+def test_what_is_observed_makes_no_endpoint_and_changes_no_state(endpoints: Endpoints) -> None:
+    endpoints.observe(observed(generation=7))
+    assert list(endpoints.names()) == []
+    assert endpoints.read("helpdesk").generation == 0
+    endpoints.compare_and_set(state(1))
+    assert written(endpoints) == [(1, "d1")]
+    assert endpoints.observed("helpdesk").generation == 7
+
+
 # What is SQLite's own.
 
 
@@ -152,6 +187,16 @@ def place(tmp_path: Path) -> Path:
 
 def opened(place: Path) -> Endpoints:
     return open_endpoints(f"sqlite:///{place}")
+
+
+def test_a_file_that_an_older_sluice_wrote_takes_what_is_observed(place: Path) -> None:
+    with sqlite3.connect(place) as connection:
+        tables = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
+    assert tables == ["generations"]
+    assert opened(place).observed("helpdesk") is None
+    opened(place).observe(observed())
+    assert opened(place).observed("helpdesk") == observed()
+    assert written(opened(place)) == [(1, "d1")]
 
 
 def test_a_writer_killed_between_insert_and_commit_changes_nothing(place: Path) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from components.core.decision import Decision, DecisionKind, Evidence, Permits, Verdict
+from components.core.endpoint import Observed, Phase
 from components.core.errors import Conflict, Refused
+from components.core.manifest import Manifest
 from components.core.signing import sign, verify
 from components.release.decide.settings import Decide
 from components.release.transition.change import carry_out
@@ -275,3 +277,77 @@ def test_a_decision_read_from_a_frozen_clock_is_the_same_decision(case: Case) ->
 def _policy(decision: Decision) -> bytes:
     """The place of the policy names the attempt; all else is the same."""
     return next(named.key for named in decision.evidence if named.role == "policy").encode()
+
+
+# While what was released before is still on its way.
+
+
+def observe(case: Case, generation: int, phase: Phase = Phase.STARTING, age: float = 0) -> None:
+    at = (datetime.now(UTC) - timedelta(seconds=age)).isoformat()
+    seen = Observed(endpoint=ENDPOINT, generation=generation, phase=phase, heartbeat=at, since=at)
+    case.endpoints.observe(seen)
+
+
+def test_a_release_waits_for_the_one_before_it_to_arrive(case: Case) -> None:
+    act(case, case.passed("one")[1])
+    second, envelope = case.passed("two")
+    observe(case, generation=0)
+    with pytest.raises(
+        Conflict, match=r"on its way to generation 1 \(it serves generation 0, starting .*release again"
+    ):
+        act(case, envelope)
+    assert case.endpoints.read(ENDPOINT).generation == 1
+    observe(case, generation=1, phase=Phase.STEADY)
+    assert act(case, envelope).champion == second.named
+
+
+@pytest.mark.parametrize(
+    ("phase", "age"), [(Phase.FAILED, 0), (Phase.STOPPED, 0), (Phase.STARTING, 31), (Phase.STEADY, 3600)]
+)
+def test_an_observer_that_failed_or_is_dead_holds_nothing_up(case: Case, phase: Phase, age: float) -> None:
+    act(case, case.passed("one")[1])
+    second, envelope = case.passed("two")
+    observe(case, generation=0, phase=phase, age=age)
+    assert act(case, envelope).champion == second.named
+
+
+@pytest.mark.parametrize("kind", [DecisionKind.ROLLBACK, DecisionKind.BREAK_GLASS])
+def test_a_rollback_and_a_broken_glass_wait_for_nobody(case: Case, kind: DecisionKind) -> None:
+    first, envelope = case.passed("one")
+    act(case, envelope)
+    second, envelope = case.passed("two")
+    act(case, envelope)
+    observe(case, generation=0)
+    assert act(case, by_hand(case, kind, first, second)).champion == first.named
+
+
+def by_hand(case: Case, kind: DecisionKind, model: Manifest, incumbent: Manifest) -> bytes:
+    """What a person decides about a model."""
+    now = datetime.now(UTC)
+    anna = next((key for key in case.keys.trust.keys if key.name == "anna"), None) or case.keys.add("anna")
+    given = {"kind": kind, "subject": model.named, "incumbent": incumbent.digest, "issued": now.isoformat()}
+    return case.keys.signed(anna, **given, expires=(now + timedelta(hours=1)).isoformat())
+
+
+def test_a_rollback_does_not_hash_again_what_has_served_and_a_broken_glass_does(case: Case) -> None:
+    first, envelope = case.passed("one")
+    act(case, envelope)
+    second, envelope = case.passed("two")
+    act(case, envelope)
+    path = case.folder / "store" / first.shards[0].uri
+    path.write_bytes(path.read_bytes()[:-1] + b"X")
+    with pytest.raises(Refused, match="is not whole"):
+        act(case, by_hand(case, DecisionKind.BREAK_GLASS, first, second))
+    assert act(case, by_hand(case, DecisionKind.ROLLBACK, first, second)).champion == first.named
+
+
+def test_a_rollback_to_a_manifest_that_was_changed_is_refused(case: Case) -> None:
+    first, envelope = case.passed("one")
+    act(case, envelope)
+    second, envelope = case.passed("two")
+    act(case, envelope)
+    path = case.folder / "store" / first.key
+    path.write_bytes(path.read_bytes().replace(b"scratch", b"scr4tch"))
+    with pytest.raises(Refused, match="what it names as model does not hold"):
+        act(case, by_hand(case, DecisionKind.ROLLBACK, first, second))
+    assert case.endpoints.read(ENDPOINT).champion == second.named

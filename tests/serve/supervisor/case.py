@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +25,9 @@ from components.core.endpoint import EndpointState, Observed, Phase, open_endpoi
 from components.core.manifest import Kind, Manifest, ModelFacts, Reference
 from components.core.settings import StepSettings
 from components.core.store import Store
-from components.serve.processes import MARK, free_port
+from components.serve import readiness
+from components.serve.api_keys import new_key
+from components.serve.processes import MARK, Ledger, free_port
 from components.serve.settings import Serving
 from tests.serve.supervisor.driver import ENDPOINT
 
@@ -44,8 +46,9 @@ class Case:
         (folder / "serving.json").write_text(self.serving.model_dump_json())
         self.endpoints = open_endpoints(f"sqlite:///{folder / 'endpoints.db'}")
         self.store = Store(str(folder / "store"))
-        self.key = make_key(folder / "keys.json")
+        self.key = new_key(folder / "keys.json", "tests", per_minute=1_000_000)
         self.started: list[subprocess.Popen[bytes]] = []
+        self.threads = ThreadPoolExecutor(4)
 
     @property
     def place(self) -> Path:
@@ -95,6 +98,13 @@ class Case:
         self.started.append(process)
         return process
 
+    def serves(self, model: Manifest) -> subprocess.Popen[bytes]:
+        """Releases a first model; returns its supervisor when it serves."""
+        self.release(model)
+        supervisor = self.supervise()
+        self.until_observed(Phase.STEADY, 1, champion=model.digest)
+        return supervisor
+
     @property
     def said(self) -> str:
         path = self.folder / "supervisor.log"
@@ -136,7 +146,9 @@ class Case:
 
     def kinds(self) -> Counter[str]:
         """How many servers, gateways and routers run."""
-        return Counter(_kind(process.cmdline()) for process in self.processes())
+        found = Counter(_kind(process.cmdline()) for process in self.processes())
+        assert found.pop("shell", 0) == found["router"]
+        return found
 
     def of_kind(self, kind: str) -> list[psutil.Process]:
         return [process for process in self.processes() if _kind(process.cmdline()) == kind]
@@ -153,12 +165,31 @@ class Case:
             process.wait()
         for left in self.processes():
             left.kill()
+        self.threads.shutdown()
 
     # Who asks it.
 
     def ask(self, prompt: str = "hello") -> tuple[int, str]:
         """Status, and the digest of the model that answered."""
         return asyncio.run(self._ask_once(prompt))
+
+    def answers(self) -> tuple[int, str]:
+        """As ``ask``; status 0 while nobody listens."""
+        try:
+            return self.ask()
+        except (aiohttp.ClientError, OSError):
+            return 0, ""
+
+    def asked(self, prompt: str) -> Future[tuple[int, str]]:
+        """Asks in a thread of its own."""
+        return self.threads.submit(self.ask, prompt)
+
+    def in_flight(self, model: Manifest) -> int:
+        """How many requests the gateway of a model works on, by its own word."""
+        ledger = Ledger.read((self.place / "supervisor.json").read_bytes(), "supervisor.json")
+        port = next(one.port for one in ledger.processes if one.name == f"gateway-{model.digest[:12]}")
+        health = asyncio.run(readiness.document(f"http://127.0.0.1:{port}/healthz"))
+        return int(health.get("in_flight", 0))
 
     async def _ask_once(self, prompt: str) -> tuple[int, str]:
         async with aiohttp.ClientSession() as session:
@@ -169,7 +200,9 @@ class Case:
         headers = {"Authorization": f"Bearer {self.key}"}
         async with session.post(f"{self.address}/v1/chat/completions", json=body, headers=headers) as answer:
             text = await answer.text()
-            assert answer.status != 200 or f"echo: {prompt}" in text, text
+            words = prompt.split(maxsplit=2)[2:] if prompt.startswith("!") else [prompt]
+            said = "echo: " + " ".join(words)
+            assert answer.status != 200 or said in text, text
             return answer.status, answer.headers.get("x-sluice-model", "")
 
     @contextmanager
@@ -216,19 +249,11 @@ class Load:
             await asyncio.sleep(self.pause)
 
 
-def make_key(path: Path) -> str:
-    """A key that no limit stops."""
-    return "sk-test"
-
-
 def _kind(command: list[str]) -> str:
     line = " ".join(command)
+    if command[:1] == ["/bin/sh"]:
+        return "shell"
     for kind, sign in (("gateway", "serve.gateway"), ("router", "envoy"), ("server", "stub_model")):
         if sign in line:
             return kind
     return line
-
-
-def environment() -> dict[str, str]:
-    """Where ``tests`` and ``components`` are found."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}

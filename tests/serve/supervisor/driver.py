@@ -1,7 +1,7 @@
 """A supervisor over stub models in a process of its own: ``python -m tests.serve.supervisor.driver FOLDER [POINT]``.
 
-What a model's file ``behaviour`` says is how its server behaves. With a point it kills itself there, as an operator
-with ``kill -9`` would, but exactly there.
+What a model's file ``behaviour`` says is how its server behaves. With a point, and once there is a file ``armed``, it
+kills itself there, as an operator with ``kill -9`` would, but exactly there.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
 
     def at(point: str) -> None:
         print(f"at: {point}", flush=True)
-        if point == die_at:
+        if point == die_at and (folder / "armed").exists():
             os.kill(os.getpid(), signal.SIGKILL)
 
     supervisor = Supervisor(place(folder), ModelServer(server_command), say=lambda line: print(line, flush=True), at=at)

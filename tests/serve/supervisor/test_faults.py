@@ -1,0 +1,106 @@
+"""What dies is started again, what cannot serve is told, and what serves goes on."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from components.core.endpoint import Phase
+from components.serve.processes import free_port
+from tests.serve.supervisor.case import Case
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [("dies", "ended before it was ready: these weights are not mine"), ("hangs", "was not ready after 8 s")],
+)
+def test_a_champion_that_never_gets_ready_leaves_the_old_one_serving(
+    make_case: Callable[..., Case], behaviour: str, said: str
+) -> None:
+    case = make_case(ready_seconds=8)
+    good, bad, better = case.model("good"), case.model("bad", behaviour), case.model("better")
+    case.serves(good)
+    with case.load() as load:
+        case.release(bad)
+        seen = case.until_observed(Phase.FAILED, 1, champion=good.digest)
+        assert said in seen.reason
+        assert case.ask() == (200, good.digest)
+        case.release(better)
+        case.until_observed(Phase.STEADY, 3, champion=better.digest)
+    assert load.lost == []
+    assert "does not serve" in case.said
+
+
+def test_a_model_of_which_a_byte_was_changed_does_not_serve(case: Case) -> None:
+    good, bad = case.model("good"), case.model("bad")
+    path = case.folder / "store" / bad.shards[-1].uri
+    path.write_bytes(path.read_bytes()[:-1] + b"X")
+    case.serves(good)
+    case.release(bad)
+    seen = case.until_observed(Phase.FAILED, 1, champion=good.digest)
+    assert "was changed after it was written" in seen.reason
+    assert sorted(path.name for path in (case.place / "models").iterdir()) == [good.content_digest]
+
+
+@pytest.mark.parametrize("kind", ["server", "gateway", "router"])
+def test_what_is_killed_is_started_again_and_what_serves_then_is_observed(case: Case, kind: str) -> None:
+    model = case.model("first")
+    case.serves(model)
+    for _ in range(2):
+        (victim,) = case.of_kind(kind)
+        victim.kill()
+        case.until(lambda v=victim: not v.is_running() and case.kinds() == {"router": 1, "gateway": 1, "server": 1})
+        case.until(lambda: case.answers() == (200, model.digest), "it answers again")
+    case.until_observed(Phase.STEADY, 1, champion=model.digest)
+
+
+@pytest.mark.parametrize("kind", ["server", "gateway"])
+def test_a_request_that_had_not_begun_to_be_answered_survives_the_death_of_what_answers_it(
+    case: Case, kind: str
+) -> None:
+    model = case.model("first")
+    case.serves(model)
+    with case.load() as load:
+        case.until(lambda: load.answered, "an answer")
+        open_one = case.asked("!slow 1.5")
+        case.until(lambda: case.in_flight(model) > 0, "the request is open")
+        case.of_kind(kind)[0].kill()
+        assert open_one.result() == (200, model.digest)
+        before = load.answered[model.digest]
+        case.until(lambda: load.answered[model.digest] > before + 5, "it goes on")
+    assert load.lost == []
+
+
+def test_a_port_that_somebody_has_is_an_error_that_says_who(make_case: Callable[..., Case]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        case = make_case(port=other.getsockname()[1])
+        case.release(case.model("first"))
+        assert case.supervise().wait(30) != 0
+    assert f"port {case.serving.port} on 127.0.0.1: is taken by " in case.said
+    assert "--port" in case.said
+    assert case.processes() == []
+
+
+def test_a_second_supervisor_is_refused_and_the_first_goes_on(case: Case) -> None:
+    model = case.model("first")
+    first = case.serves(model)
+    assert case.supervise().wait(30) != 0
+    assert f"process {first.pid} serves it already" in case.said
+    assert case.ask() == (200, model.digest)
+    assert case.kinds() == {"router": 1, "gateway": 1, "server": 1}
+
+
+def test_a_supervisor_of_another_endpoint_touches_nothing_of_this_one(case: Case, tmp_path_factory) -> None:
+    model = case.model("first")
+    case.serves(model)
+    other = Case(tmp_path_factory.mktemp("other"), port=free_port())
+    try:
+        other.serves(other.model("its"))
+        assert case.ask() == (200, model.digest)
+        assert other.kinds() == case.kinds() == {"router": 1, "gateway": 1, "server": 1}
+    finally:
+        other.close()
