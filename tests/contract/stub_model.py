@@ -192,7 +192,7 @@ def _closed(request: web.Request, data: bytes = b"", response: web.StreamRespons
 
 def _prompt(body: dict[str, Any]) -> str:
     """The last message, or the prompt of a completion."""
-    content = body["messages"][-1]["content"] if "messages" in body else body.get("prompt", "")
+    content = body["messages"][-1].get("content") if "messages" in body else body.get("prompt", "")
     if isinstance(content, list):
         content = " ".join(part["text"] if isinstance(part, dict) else part for part in content)
     return str(content)

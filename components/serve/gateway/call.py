@@ -29,6 +29,7 @@ class Call:
         """Of the answer; 0 before one began."""
         self.left = False
         """Whether the client has gone."""
+        self._cut = False
 
     def header(self, name: bytes) -> str:
         """A header of the request; empty where it has none."""
@@ -38,6 +39,11 @@ class Call:
     def seconds(self) -> float:
         """Since it came in."""
         return time.perf_counter() - self.began
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, to count by: the status, ``cut`` for a stream without its end, ``left`` for nobody there."""
+        return "cut" if self._cut else "left" if self.left else str(self.status)
 
     async def body(self, limits: Limits) -> bytes:
         """The whole body. Raises ApiError: 413 as soon as it is known to be too long, 408 when it takes too long."""
@@ -87,6 +93,7 @@ class Call:
 
     async def refuse(self, error: ApiError) -> None:
         """The answer that there is none: as a body, or within a stream that has begun."""
+        self._cut = self.status != 0
         if self.left:
             return
         if not self.status:

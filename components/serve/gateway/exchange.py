@@ -77,8 +77,9 @@ class Exchange:
             message = "a request of this x-request-id is being answered; give each its own"
             raise ApiError(409, message, "request_id_in_use") from error
         except SluiceError as error:
+            _LOG.error("request %s: %s", self.id, error)
             self.metrics.log_refusals.inc()
-            raise log_full(str(error)) from error
+            raise log_full() from error
 
     async def carry_out(self) -> None:
         """Has it answered, logs it, and ends the answer; in this order."""
@@ -93,6 +94,8 @@ class Exchange:
         except Exception:  # noqa: BLE001 - the client gets an error and the log a row, whatever went wrong
             _LOG.exception("request %s", self.id)
             error = ApiError(500, "the gateway failed; ask whoever runs it", "internal_error")
+        if error and error.status >= 500:
+            self.upstream.ready = False  # whoever asks for readiness has it tried anew
         self._note_end(error)
         error = await self._logged() or error
         if error:
@@ -195,9 +198,8 @@ class Exchange:
         return None
 
 
-def log_full(why: str = "") -> ApiError:
-    """Nothing is generated that could not be logged."""
-    _LOG.warning("refused: %s", why or "the request log is full")
+def log_full() -> ApiError:
+    """Nothing is generated that could not be logged. The journal says why on its own."""
     return ApiError(503, "the request log takes nothing now; try again later", "log_full", headers={"retry-after": "5"})
 
 

@@ -91,7 +91,8 @@ class Gateway:
             try:
                 await self.journal.feedback(row)
             except SluiceError as error:
-                raise self._refused(str(error)) from error
+                _LOG.error("feedback: %s", error)
+                raise self._refused() from error
             await call.reply(200, to_json({"id": row["feedback_id"]}))
 
     async def models(self, call: Call) -> None:
@@ -186,11 +187,11 @@ class Gateway:
 
     def _check_room(self) -> None:
         if not self.journal.has_room:
-            raise self._refused(str(getattr(self.journal, "trouble", "")))
+            raise self._refused()
 
-    def _refused(self, why: str) -> ApiError:
+    def _refused(self) -> ApiError:
         self.metrics.log_refusals.inc()
-        return log_full(why)
+        return log_full()
 
 
 class _Handler:
@@ -210,7 +211,7 @@ class _Handler:
             await call.refuse(ApiError(500, "the gateway failed; ask whoever runs it", "internal_error"))
         finally:
             metrics = self._gateway.metrics
-            metrics.requests.labels(self._route, str(call.status) if call.status else "left").inc()
+            metrics.requests.labels(self._route, call.outcome).inc()
             metrics.seconds.labels(self._route).observe(call.seconds)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from components.core.errors import Failed
+from components.core.errors import Failed, InvalidInput
 from components.core.rows import Row
 from components.serve.api_keys import new_key
 from components.serve.gateway.config import GatewayConfig
@@ -45,6 +45,8 @@ class FakeJournal:
 
     def begin(self, row: Row) -> None:
         self._check()
+        if any(other["request_id"] == row["request_id"] for other in self.begun[len(self.rows) :]):
+            raise InvalidInput("request log: it began before")
         self.begun.append(dict(row))
 
     async def finish(self, row: Row) -> None:

@@ -174,6 +174,15 @@ def test_a_gateway_is_ready_once_its_server_has_answered(case: Case) -> None:
     assert case.journal.rows == []
 
 
+def test_readiness_is_tried_anew_after_a_server_failed(case: Case) -> None:
+    assert case.ask("GET", "/readyz").status == 200
+    case.chat("!garbage")
+    assert case.ask("GET", "/readyz").status == 200
+    case.chat("!status 400")
+    assert case.ask("GET", "/readyz").status == 200
+    assert case.stub.counts["Hello"] == 2
+
+
 def test_a_gateway_without_a_server_is_not_ready(tmp_path: Path) -> None:
     with running(tmp_path, upstream="http://127.0.0.1:9") as case:
         assert (case.ask("GET", "/readyz").status, case.ask("GET", "/healthz").status) == (503, 200)
@@ -182,14 +191,16 @@ def test_a_gateway_without_a_server_is_not_ready(tmp_path: Path) -> None:
 def test_prometheus_reads_what_was_done(case: Case) -> None:
     case.chat("hello there")
     case.chat("!garbage")
+    case.chat("!close-mid-stream a b c", stream=True)
     case.ask("GET", "/v1/models", key="sk-wrong")
     text = case.ask("GET", "/metrics").body.decode()
     for line in (
         'sluice_requests_total{route="/v1/chat/completions",status="200"} 1.0',
         'sluice_requests_total{route="/v1/chat/completions",status="502"} 1.0',
         'sluice_requests_total{route="/v1/models",status="401"} 1.0',
+        'sluice_requests_total{route="/v1/chat/completions",status="cut"} 1.0',
         'sluice_tokens_total{kind="completion"} 3.0',
-        'sluice_request_seconds_count{route="/v1/chat/completions"} 2.0',
+        'sluice_request_seconds_count{route="/v1/chat/completions"} 3.0',
         "sluice_in_flight 0.0",
     ):
         assert line in text.splitlines()

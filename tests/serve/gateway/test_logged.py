@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import uuid
 from typing import Any
 
@@ -128,6 +129,18 @@ def test_the_routers_id_and_attempt_are_kept(case: Case) -> None:
     assert row["request_id"].startswith(f"{number.hex}-")
     assert reply.headers["x-request-id"] == row["request_id"]
     assert (row["attempt"], row["mirrored"]) == (3, True)
+
+
+def test_an_id_that_is_being_answered_is_not_given_out_again(case: Case) -> None:
+    headers = {"x-request-id": str(uuid.uuid4())}
+    slow = {"model": ENDPOINT, "messages": [{"role": "user", "content": "!slow 1"}]}
+    first = threading.Thread(target=case.ask, args=("POST", "/v1/chat/completions", slow), kwargs={"headers": headers})
+    first.start()
+    wait_until(lambda: len(case.journal.begun) == 1)
+    reply = case.ask("POST", "/v1/chat/completions", slow, headers=headers)
+    assert (reply.status, reply.code) == (409, "request_id_in_use")
+    first.join()
+    assert [row["status"] for row in case.journal.rows] == ["answered"]
 
 
 @pytest.mark.parametrize("name", ["x", "a" * 36, "0" * 31, "\u00e9" * 32])
