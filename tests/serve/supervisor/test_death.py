@@ -10,21 +10,18 @@ import pytest
 from components.core.endpoint import Phase
 from tests.serve.supervisor.case import Case
 
-POINTS = (
-    "draining",
+OFTEN = ("draining", "server started", "ready", "clusters live", "route live")
+RARELY = (
     "ended",
     "observed starting",
     "files are here",
-    "server started",
     "gateway started",
-    "ready",
     "observed ready",
-    "clusters live",
     "observed moving",
-    "route live",
     "observed steady",
 )
-"""Of a release that follows another one: the model before that is ended while the new one starts."""
+"""Points of a release that follows another one: the model before that is ended while the new one starts."""
+POINTS = (*OFTEN, *(pytest.param(point, marks=pytest.mark.long) for point in RARELY))
 
 
 @pytest.fixture(scope="module")

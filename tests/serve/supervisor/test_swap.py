@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from components.core.endpoint import Phase
@@ -35,6 +36,7 @@ def test_a_release_and_a_rollback_under_load_lose_nothing(case: Case) -> None:
     assert case.stop(supervisor) == 0
     assert case.processes() == []
     assert case.observed.phase is Phase.STOPPED
+    assert case.logged() == load.answered + Counter([second.digest])
 
 
 def test_what_is_neither_champion_nor_previous_is_ended_with_its_files(case: Case) -> None:
