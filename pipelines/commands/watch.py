@@ -1,0 +1,52 @@
+"""Commands that go on by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipelines.commands import options
+
+if TYPE_CHECKING:
+    from pipelines.schedule import Plan
+
+
+@click.command(epilog="Example:  sluice schedule recipe.yaml --every 7d")
+@options.recipe_path
+@click.option(
+    "--every", required=True, metavar="TIME", help="7d, 1h, 30m; or five fields of cron, in UTC: '0 3 * * 1'."
+)
+@options.env
+@options.assignments
+@click.option(
+    "--graph",
+    type=click.Choice(["monitoring", "lifecycle"]),
+    default="monitoring",
+    show_default=True,
+    help="What runs.",
+)
+def schedule(recipe: Path, every: str, env: str, assignments: tuple[str, ...], graph: str) -> int:
+    """Runs monitoring again and again, and what it asks for, until Ctrl-C; what was missed meanwhile is run once."""
+    from components.core.store import Store
+    from pipelines.backends.local_run import Ask
+    from pipelines.compile import compile_graphs
+    from pipelines.follow import carry_out, tell
+    from pipelines.recipe import load_recipe
+    from pipelines.schedule import LocalSchedule
+    from pipelines.schedule import Plan as Planned
+    from pipelines.timing import parse_timing
+
+    timing, environment = parse_timing(every), options.local_environment(env)
+    loaded = load_recipe(recipe, assignments)
+    compile_graphs(loaded, environment)
+
+    def run(plan: Plan, now: str) -> None:
+        tell(carry_out(Ask(plan.graph, plan.recipe, environment, now=now)), Store(environment.store))
+
+    try:
+        LocalSchedule(environment, run).keep(Planned(graph, loaded, timing))
+    except KeyboardInterrupt:
+        click.echo("\nthe schedule was ended; start it again and it goes on from here", err=True)
+    return 0

@@ -1,0 +1,138 @@
+"""Notifications: a webhook in Slack's shape, for what people want to hear of without looking.
+
+A receiver that is dead, slow or rude fails nothing: it is told in one line on the standard error. The address is a
+secret, since whoever knows it can write to the channel, and is never printed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import threading
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from components.core.run import Run, State
+from pipelines.environment import Environment
+
+SECONDS, TRIES = 3.0, 2
+MOST_CHARACTERS = 2_900
+"""A block of Slack's holds 3,000 characters of text."""
+
+
+class What(StrEnum):
+    """What people are told of."""
+
+    FAILED = "failed run"
+    REFUSED = "refused gate"
+    HELD = "held run"
+    ALERT = "alert"
+    RETRAINING = "retraining"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that people are told of."""
+
+    what: What
+    text: str
+    run: str = ""
+
+
+def events_of(run: Run) -> list[Event]:
+    """What people are told of a run that has ended; nothing where all is as it should be, or somebody ended it."""
+    if run.state is State.FAILED:
+        return [Event(What.FAILED, run.error or "it failed and did not say why", run.run)]
+    if run.state is State.REFUSED:
+        return [Event(What.REFUSED, run.outcome, run.run)]
+    if run.state is State.HELD:
+        return [Event(What.ALERT if run.graph == "monitoring" else What.HELD, run.outcome, run.run)]
+    if run.state is State.DONE and run.graph == "monitoring" and run.requests:
+        return [Event(What.RETRAINING, run.outcome, run.run)]
+    return []
+
+
+def notify(environment: Environment, event: Event) -> bool:
+    """Tells people of an event, if the environment names a webhook; says whether the receiver took it.
+
+    Takes six seconds at most and raises nothing: what goes wrong is a line on the standard error.
+    """
+    if not environment.webhook:
+        return False
+    address = os.environ.get(environment.webhook.removeprefix("env://"), "")
+    problem = _address_problem(environment.webhook, address)
+    for _ in range(0 if problem else TRIES):
+        problem, again = _within(address, json.dumps(message(environment.name, event)).encode())
+        if not again:
+            break
+    if problem:
+        click.echo(f"notification ({event.what}) did not arrive: {problem}", err=True)
+    return not problem
+
+
+def message(environment: str, event: Event) -> dict[str, Any]:
+    """The event in Slack's shape. Texts come from models and users: nothing in them is a link, or calls somebody."""
+    title = f"Sluice, {environment}: {event.what}"
+    text = event.text[:MOST_CHARACTERS] or "(no words)"
+    return {
+        "text": _escaped(f"{title}: {text}"),
+        "blocks": [
+            {"type": "header", "text": {"type": "plain_text", "text": title[:150]}},
+            {"type": "section", "text": {"type": "plain_text", "text": text}},
+            *([{"type": "context", "elements": [{"type": "plain_text", "text": event.run}]}] if event.run else []),
+        ],
+    }
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _address_problem(reference: str, address: str) -> str:
+    """Why nothing can be sent there; the address itself stays out of it."""
+    if not reference.startswith("env://"):
+        return f"{reference} cannot be read on this machine; name the webhook as env://VARIABLE"
+    if not address:
+        return f"the variable {reference.removeprefix('env://')} is not set"
+    try:
+        parts = urlsplit(address)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        sound = False
+    return "" if sound else f"the variable {reference.removeprefix('env://')} holds no address of a webhook"
+
+
+def _within(address: str, body: bytes) -> tuple[str, bool]:
+    """One try: what went wrong, and whether to try again. One that drips its answer gets no longer than others."""
+    found: list[tuple[str, bool]] = []
+    thread = threading.Thread(target=lambda: found.append(_send(address, body)), daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    return found[0] if found else (f"no answer within {SECONDS:g} seconds", True)
+
+
+def _send(address: str, body: bytes) -> tuple[str, bool]:
+    """Posts once, following no redirection: it would carry the message to somebody whom nobody named."""
+    parts = urlsplit(address)
+    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = connect(parts.hostname or "", parts.port, timeout=SECONDS)
+    target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+    try:
+        connection.request("POST", target, body, {"Content-Type": "application/json"})
+        status = connection.getresponse().status
+    except TimeoutError:
+        return f"no answer within {SECONDS:g} seconds", True
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        # An exception's own text may hold the address.
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        return f"the receiver cannot be reached: {reason}", True
+    finally:
+        connection.close()
+    if 300 <= status < 400:
+        return f"the receiver answered {status}, a redirection, which is not followed", False
+    return ("", False) if status < 300 else (f"the receiver answered {status}", status >= 500)

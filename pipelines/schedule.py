@@ -1,0 +1,164 @@
+"""Schedules: a graph is run again and again, each time at the schedule's own moment.
+
+On this machine a scheduler in the foreground does it, and keeps what it did in a small file in the environment's
+state folder. A cloud's own scheduler does it there, behind the same interface.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import click
+from pydantic import Field
+
+from components.core.contract import Contract
+from components.core.errors import Conflict, Failed, SluiceError
+from components.core.moment import parse_moment
+from components.core.whole_file import whole_file
+from pipelines.environment import LocalEnvironment
+from pipelines.notify import Event, What, notify
+from pipelines.timing import Timing
+
+if TYPE_CHECKING:
+    from pipelines.recipe import RecipeBase
+
+LOOK_AGAIN = timedelta(seconds=30)
+"""Longest sleep: a clock that was set, and a machine that slept, are noticed by then."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run, and when."""
+
+    graph: str
+    recipe: RecipeBase
+    timing: Timing
+
+
+class Schedule(Protocol):
+    """Has plans carried out in an environment."""
+
+    def keep(self, plan: Plan) -> None:
+        """Has the plan carried out from now on. A scheduler in the foreground returns when it is stopped."""
+
+
+class Kept(Contract):
+    """What a schedule did so far."""
+
+    begun: str = Field(description="Since when it is kept; what was due before is not made up for. UTC, ISO 8601.")
+    started: str = Field(default="", description="The moment that was begun last; empty for none.")
+    done: str = Field(default="", description="The moment that came to an end last; empty for none.")
+
+
+class LocalSchedule:
+    """A scheduler in the foreground. ``carry_out`` runs a plan at a moment, to the end."""
+
+    def __init__(
+        self,
+        environment: LocalEnvironment,
+        carry_out: Callable[[Plan, str], None],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.environment, self._carry_out, self._clock, self._sleep = environment, carry_out, clock, sleep
+        self._told: set[str] = set()
+
+    def keep(self, plan: Plan) -> None:
+        """Runs what is due until Ctrl-C; a moment that was missed is run once, only the last one, and none twice.
+
+        A moment that was begun and did not end, since this process did, is gone on with first: its run is found by its
+        name. Raises Conflict where another process keeps the same schedule.
+        """
+        path = self.file_of(plan)
+        with _alone(path):
+            kept = _read(path) or Kept(begun=self._now().isoformat())
+            _write(path, kept)
+            if kept.started != kept.done:
+                kept = self._run(plan, kept, parse_moment(kept.started), path)
+            while True:
+                kept = self._step(plan, kept, path)
+
+    def file_of(self, plan: Plan) -> Path:
+        """Where it is written down what the schedule did."""
+        folder = Path(self.environment.state) / "schedules"
+        return folder / f"{self.environment.name}-{plan.recipe.name}-{plan.graph}.json"
+
+    def _step(self, plan: Plan, kept: Kept, path: Path) -> Kept:
+        """Runs what is due, or sleeps for a while."""
+        now, begun = self._now(), parse_moment(kept.begun)
+        due = plan.timing.latest(begun, now)
+        last = parse_moment(kept.done) if kept.done else None
+        if due is not None and (last is None or due > last):
+            return self._run(plan, kept, due, path)
+        upcoming = plan.timing.upcoming(begun, max(now, last or now))
+        self._tell(f"next: {plan.graph} of {plan.recipe.name} at {upcoming.isoformat()}; Ctrl-C ends this")
+        if last is not None and now < last:
+            self._tell(
+                f"the clock ({now.isoformat()}) is behind the last run ({kept.done}): nothing is run twice; if that was"
+                f" a mistake of the clock's, remove {path}"
+            )
+        self._sleep(min(upcoming - now, LOOK_AGAIN).total_seconds())
+        return kept
+
+    def _run(self, plan: Plan, kept: Kept, moment: datetime, path: Path) -> Kept:
+        """One run; what goes wrong with it is told, and the schedule goes on."""
+        kept = kept.model_copy(update={"started": moment.isoformat()})
+        _write(path, kept)
+        self._told.clear()
+        self._tell(f"{kept.started}: {plan.graph} of {plan.recipe.name}")
+        try:
+            self._carry_out(plan, kept.started)
+        except SluiceError as error:
+            click.echo(f"{kept.started}: {error}", err=True)
+            text = f"{plan.graph} of {plan.recipe.name}: {error}"
+            notify(self.environment, Event(What.FAILED, text, f"{plan.graph} at {kept.started}"))
+        kept = kept.model_copy(update={"done": kept.started})
+        _write(path, kept)
+        return kept
+
+    def _now(self) -> datetime:
+        return self._clock().replace(microsecond=0)
+
+    def _tell(self, line: str) -> None:
+        """Says something once, not each time that the clock is looked at."""
+        if line not in self._told:
+            click.echo(line)
+            self._told.add(line)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Holds the schedule for this process. The system lets go of it when the process ends, however it does."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Failed(f"schedule {path}: cannot be kept: {error.strerror}; see who may write there") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Conflict(f"schedule {path.stem}: another process keeps it already; end that one first") from error
+    else:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> Kept | None:
+    return Kept.read(path.read_bytes(), str(path)) if path.exists() else None
+
+
+def _write(path: Path, kept: Kept) -> None:
+    try:
+        with whole_file(path) as part:
+            part.write_bytes(kept.to_bytes())
+    except OSError as error:
+        raise Failed(f"schedule {path}: cannot be written: {error.strerror}; free some space") from error
