@@ -27,14 +27,15 @@ def lifecycle(place: Placement, release: str) -> Any:
         sides = place("split", documents=documents)
         suites = place("suites", held_out=sides.outputs["held_out"], sources=sources).outputs["suites"]
 
-        # What traffic teaches is cleaned like all data, and against exactly that exam.
-        style = place.recipe.settings("format").encode()
         documents = sides.outputs["train"]
-        documents = place("corrections", documents=documents, corrected=corrected, style=style).outputs["extended"]
-        documents = place("validate", documents=documents).outputs["validated"]
-        documents = place("curate", documents=documents).outputs["curated"]
-        documents = place("deduplicate", documents=documents).outputs["deduplicated"]
-        documents = place("redact", documents=documents).outputs["redacted"]
+        if place.recipe.section("corrections").learn:
+            # What traffic teaches is cleaned like all data, beside it and against exactly that exam.
+            style = place.recipe.settings("format").encode()
+            documents = place("corrections", documents=documents, corrected=corrected, style=style).outputs["extended"]
+            documents = place("validate", documents=documents).outputs["validated"]
+            documents = place("curate", documents=documents).outputs["curated"]
+            documents = place("deduplicate", documents=documents).outputs["deduplicated"]
+            documents = place("redact", documents=documents).outputs["redacted"]
         clean = place("decontaminate", documents=documents, suites=suites)
 
         conversations = place("format", documents=clean.outputs["decontaminated"]).outputs["conversations"]

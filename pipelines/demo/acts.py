@@ -27,6 +27,7 @@ from pipelines.runs import Runs
 FIRST_WINDOW = 240
 CHANGED_WINDOW = 640
 LAST_WINDOW = 160
+PER_MINUTE = 100_000
 LOOKED_AT = 0.9
 """The share of answers that agents look at."""
 
@@ -49,7 +50,8 @@ class Scene:
         if not self.key:
             from components.serve.api_keys import new_key
 
-            self.key = new_key(Path(self.place.environment.serving.keys), f"demo-{time.time_ns():x}")
+            keys = Path(self.place.environment.serving.keys)
+            self.key = new_key(keys, f"demo-{time.time_ns():x}", per_minute=PER_MINUTE)
         self.server.start()
         generation = self.place.state.generation
         seconds = self.server.wait(generation)

@@ -14,6 +14,10 @@ class Corrections(StepSettings):
     A · ``rows_a_user`` / ``agree`` rows at most are theirs, and never more than ``share`` of the set.
     """
 
+    learn: bool = Field(
+        default=False,
+        description="Whether corrections become training data at all; the training side is cleaned once more then.",
+    )
     agree: int = Field(default=2, ge=1, le=100, description="Users who must say the same; one, if trusted (users).")
     rows_a_user: int = Field(default=20, ge=1, description="Most rows that one user has a part in (rows).")
     rows_a_trusted_user: int = Field(

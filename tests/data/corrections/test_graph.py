@@ -51,3 +51,11 @@ def test_what_traffic_teaches_is_cleaned_like_all_data_before_anything_is_traine
 def test_only_corrections_is_told_what_users_corrected(graph) -> None:
     told = [name for name, task in graph.items() if "corrected" in task.spec.get("inputs", {}).get("parameters", {})]
     assert told == ["corrections"]
+
+
+def test_a_recipe_that_does_not_learn_from_traffic_cleans_its_data_once() -> None:
+    recipe = load_recipe(HELPDESK, ("corrections.learn=false",))
+    spec = compile_graphs(recipe, load_environment("local"))["lifecycle"].spec()
+    steps = [task.step for task in tasks(spec)]
+    assert "corrections" not in steps
+    assert len(steps) == len(set(steps))
