@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from statistics import median
 
 from scipy import stats
@@ -119,6 +121,28 @@ def print_falls(workers: ProcessPoolExecutor, runs: int) -> bool:
     return sound
 
 
+def print_windows(count: int) -> bool:
+    """Windows that go the whole way beside what is decided of the same draws; whether all are equal."""
+    from benchmarks.monitor_windows import CHANGED, REQUESTS, SILENT, windows
+
+    print(f"\n{count} windows of {REQUESTS:,} requests: log, observe, describe, drift with Evidently, signed decision;")
+    print(f"window {SILENT} is empty, from {CHANGED} on the world is another. Beside each: decide on the same draws.")
+    print(
+        "Compared: verdict, codes of all reasons, requests, answered, failed, right and labelled answers, corrections."
+    )
+    equal, seconds, begun = 0, [], time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for window in windows(Path(folder), count, POLICY):
+            equal += window.equal
+            seconds.append(window.seconds)
+            print(f"{window.number:4} {'  '.join(window.whole)} {_tick(window.equal)}", flush=True)
+            if not window.equal:
+                print(f"{'':4} {'  '.join(window.simulated)} of the same draws")
+    print(f"{equal} of {count} equal; {median(seconds):.1f} s a window, {max(seconds):.1f} s at most")
+    print(f"{time.perf_counter() - begun:.0f} s in all, logs included")
+    return equal == count
+
+
 def _tick(good: bool) -> str:
     return "✓" if good else "✗"
 
@@ -136,6 +160,7 @@ def main() -> None:
         sound = [print_needless(workers, asked.years)] if asked.years else []
         sound += [print_falls(workers, asked.runs)] if asked.runs else []
     print(f"\n{time.perf_counter() - begun:.0f} s of simulation")
+    sound += [print_windows(asked.windows)] if asked.windows else []
     sys.exit(0 if all(sound) else 1)
 
 
