@@ -23,6 +23,7 @@ from components.serve.processes import Processes, check_free
 from components.serve.settings import Serving
 
 NAME = "envoy"
+IDENTITY = "envoy.base-id"
 LIVE_SECONDS = 30.0
 """Longest time until a change is live."""
 PARENT = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
@@ -59,9 +60,8 @@ class Router:
         for name, empty in ((CLUSTERS, clusters({})), (ROUTES, routes({}, (), self.serving.limits))):
             if not (self.folder / name).exists():
                 self._write(name, empty)
-        identity = self.folder / "envoy.base-id"
-        identity.unlink(missing_ok=True)
-        self._spawn(["--use-dynamic-base-id", "--base-id-path", str(identity)], epoch=0)
+        forget_identity(self.folder)
+        self._spawn(["--use-dynamic-base-id", "--base-id-path", str(self.folder / IDENTITY)], epoch=0)
         await self._until_live()
 
     async def hot_restart(self) -> None:
@@ -73,7 +73,7 @@ class Router:
         epoch = int(old.note or 0) + 1
         # The old one ends by itself when its answers have; until then a successor must know that it is ours.
         self.processes.replace(old.model_copy(update={"name": f"{NAME}-{old.note or 0}"}))
-        identity = (self.folder / "envoy.base-id").read_text().strip()
+        identity = (self.folder / IDENTITY).read_text().strip()
         self._spawn(["--base-id", identity, "--restart-epoch", str(epoch)], epoch=epoch)
         try:
             await self._until_live()
@@ -137,11 +137,7 @@ class Router:
         """Ends it, with whatever a hot restart left."""
         for name in [name for name in self.processes.recorded if name == NAME or name.startswith(f"{NAME}-")]:
             await self.processes.end(name, grace=2)
-        identity = self.folder / "envoy.base-id"
-        if identity.exists():
-            # Envoy leaves its shared memory behind; 104 bytes, but for ever.
-            Path(f"/dev/shm/envoy_shared_memory_{identity.read_text().strip()}0").unlink(missing_ok=True)
-            identity.unlink()
+        forget_identity(self.folder)
         self.admin.unlink(missing_ok=True)
 
     def _spawn(self, identity: list[str], epoch: int) -> None:
@@ -191,6 +187,14 @@ class Router:
         client = aiohttp.ClientSession(connector=socket, timeout=aiohttp.ClientTimeout(total=2))
         async with client, client.request(method, f"http://admin{path}") as answer:
             return await answer.read()
+
+
+def forget_identity(folder: Path) -> None:
+    """Removes the shared memory that Envoy leaves behind for whoever restarts it: 104 bytes, but for ever."""
+    identity = folder / IDENTITY
+    if identity.exists():
+        Path(f"/dev/shm/envoy_shared_memory_{identity.read_text().strip()}0").unlink(missing_ok=True)
+        identity.unlink()
 
 
 def _socket(folder: Path) -> Path:

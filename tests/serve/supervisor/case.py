@@ -29,6 +29,7 @@ from components.core.store import Store
 from components.serve import readiness
 from components.serve.api_keys import new_key
 from components.serve.processes import MARK, Ledger, free_port
+from components.serve.router import forget_identity
 from components.serve.settings import Serving
 from tests.serve.supervisor.driver import ENDPOINT
 
@@ -166,6 +167,7 @@ class Case:
             process.wait()
         for left in self.processes():
             left.kill()
+        forget_identity(self.place)
         self.threads.shutdown()
 
     def logged(self) -> Counter[str]:

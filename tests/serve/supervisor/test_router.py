@@ -32,6 +32,7 @@ async def routed(folder: Path, **serving: Any) -> AsyncIterator[Router]:
     finally:
         await router.end()
         assert processes.recorded == {}
+        assert not list(folder.glob("envoy.*-id"))
 
 
 @asynccontextmanager
