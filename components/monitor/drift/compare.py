@@ -76,21 +76,19 @@ def pairs(
     return found
 
 
-def compare(found: Sequence[Pair], settings: Drift) -> tuple[list[Found], list[Pair]]:
-    """Tests all pairs that have ``least_rows`` on both sides. Gives what came of them, and those that say nothing.
+def compare(found: Sequence[Pair], settings: Drift) -> list[Found]:
+    """Tests all pairs that have ``least_rows`` on both sides; their values are finite.
 
     The family-wise error is held over all of them together, whatever they are compared with (Holm 1979, A simple
     sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6:65).
     """
     enough = [pair for pair in found if min(len(pair.window), len(pair.reference)) >= settings.least_rows]
     measured = [result for group in _by_reference(enough) for result in zip(group, _measure(group), strict=True)]
-    known = [(pair, p, effect) for pair, (p, effect) in measured if np.isfinite(p) and np.isfinite(effect)]
-    adjusted = holm([p for _, p, _ in known])
-    results = [
+    adjusted = holm([p for _, (p, _) in measured])
+    return [
         Found(pair, _shift(pair, p, one, effect, settings))
-        for (pair, p, effect), one in zip(known, adjusted, strict=True)
+        for (pair, (p, effect)), one in zip(measured, adjusted, strict=True)
     ]
-    return results, [pair for pair, (p, effect) in measured if not (np.isfinite(p) and np.isfinite(effect))]
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -17,16 +17,17 @@ from components.monitor.figures import Figures, Score
 WIDTH, HEIGHT = 320.0, 96.0
 """Size of a picture of two samples, in units of its view box."""
 BINS, BARS = 28, 8
-CHART_WIDTH, CHART_HEIGHT, LEFT, BOTTOM = 760.0, 200.0, 44.0, 24.0
+CHART_WIDTH, CHART_HEIGHT, LEFT, BOTTOM = 760.0, 200.0, 64.0, 28.0
 _NAMES = {"training": "training data", "release": "first windows"}
 
 
 class Bar(NamedTuple):
-    """A class of a category: its share in the window and in the reference (per cent)."""
+    """A class of a category: its share in the window and in the reference (per cent), and how long the bars are."""
 
     name: str
     window: float
     reference: float
+    scale: float = 1.0
 
 
 class Picture(NamedTuple):
@@ -182,4 +183,5 @@ def _bars(pair: Pair) -> tuple[list[Bar], int]:
     ]
     bars.sort(key=lambda bar: (-abs(bar.window - bar.reference), bar.name))
     shown = sorted(bars[:BARS], key=lambda bar: (-max(bar.window, bar.reference), bar.name))
-    return shown, max(0, len(bars) - BARS)
+    longest = max((max(bar.window, bar.reference) for bar in shown), default=0) or 1.0
+    return [bar._replace(scale=100 / longest) for bar in shown], max(0, len(bars) - BARS)

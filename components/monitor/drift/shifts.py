@@ -111,15 +111,13 @@ def _compared(
         made += pairs(window, references.training.features, "training", references.training, settings)
     if references.release.profiles:
         made += pairs(window, references.release.features, "release", references.training, settings)
-    found, silent = compare(made, settings)
-    blind = {pair.feature for pair in silent}
-    if window.num_rows >= settings.least_rows:
-        blind |= {pair.feature for pair in made if not len(pair.window) and len(pair.reference) >= settings.least_rows}
-    if blind - _MAY_BE_MISSING:
-        named = ", ".join(sorted(blind - _MAY_BE_MISSING))
+    empty = {pair.feature for pair in made if not len(pair.window) and len(pair.reference) >= settings.least_rows}
+    blind = empty - _MAY_BE_MISSING
+    if blind and window.column("status").to_pylist().count(Status.ANSWERED) >= settings.least_rows:
+        named = ", ".join(sorted(blind))
         text = f"the window has no values of {named}, which its references have; look at what the gateway writes"
         faults.append(Fault(code="blind_spot", text=text))
-    return found
+    return compare(made, settings)
 
 
 def _figures(
@@ -166,7 +164,7 @@ def _tell(attempt: Attempt, figures: Figures) -> None:
         "labelled": (figures.quality.labelled, "answers"),
     }
     attempt.figures |= {name: Figure(value=value, unit=unit) for name, (value, unit) in numbers.items()}
-    for one in figures.shifts:
+    for one in drifted:
         attempt.figures[f"{one.feature} against {one.against}"] = Figure(value=one.effect, n=one.n)
 
 

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from components.core.attempt import Attempt, Draft
+from components.core.errors import InvalidInput
+from components.core.manifest import Kind
+from components.core.settings import StepSettings
+from components.monitor.describe.settings import Describe
+from components.monitor.drift.references import conversations_of, training, unseen
+from components.monitor.drift.settings import Drift
+from tests.monitor.traffic import changed
+
+LANGUAGES = Describe().languages
+
+
+def test_a_model_leads_to_the_conversations_that_it_was_trained_on(loop, store) -> None:
+    model = loop.train()
+    found = conversations_of(store, model.named)
+    assert (found.kind, found.rows) == (Kind.CONVERSATIONS, 600)
+
+
+def test_the_nearest_conversations_count_where_a_model_goes_on_from_another(loop, store, commit_rows) -> None:
+    old = loop.train(count=10)
+    new = commit_rows(Kind.CONVERSATIONS, [])
+    attempt = Attempt(store, "finetune")
+    with attempt.rows(Kind.TOKENS, "trained") as rows:
+        pass
+    inputs = {"model": old, "conversations": new}
+    made = attempt.commit({"trained": Draft(Kind.TOKENS, rows)}, settings=StepSettings(), inputs=inputs)
+    assert conversations_of(store, made.manifests["trained"].named).digest == new.digest
+
+
+def test_a_model_without_conversations_and_a_changed_manifest_are_refused(loop, store, commit_rows) -> None:
+    with pytest.raises(InvalidInput, match=r"drift\.against_training"):
+        conversations_of(store, commit_rows(Kind.TOKENS, []).named)
+    model = loop.train()
+    with pytest.raises(InvalidInput, match="was changed after it was written"):
+        conversations_of(store, model.named.model_copy(update={"digest": "0" * 64}))
+
+
+def test_training_data_are_a_sample_that_is_always_the_same_and_half_of_it_is_held_back(loop, store) -> None:
+    model = loop.train()
+    one, two = (training(Attempt(store, "drift"), model.named, Drift(training_rows=200), LANGUAGES) for _ in range(2))
+    assert one.features.num_rows == 200
+    assert 60 < one.held_back.num_rows < 140
+    assert one.features.equals(two.features)
+    assert sum(unseen(one.held_back, one.vocabulary)) == 0
+    whole = training(Attempt(store, "drift"), model.named, Drift(), LANGUAGES)
+    assert whole.features.num_rows == 600
+
+
+def test_words_that_no_training_text_holds_are_unseen(loop, store) -> None:
+    usual = training(Attempt(store, "drift"), loop.train().named, Drift(), LANGUAGES)
+    german = training(Attempt(store, "drift"), loop.train(98, world=changed(german=1.0)).named, Drift(), LANGUAGES)
+    shares = list(unseen(german.features, usual.vocabulary))
+    assert min(shares) > 0.5
+    assert max(shares) <= 1
