@@ -10,7 +10,7 @@ from components.core.endpoint import open_endpoints
 from components.core.errors import InvalidInput
 from components.core.manifest import Kind, Manifest, Reference, Shard, read_beside
 from components.core.moment import parse_moment
-from components.core.report import Example
+from components.core.report import Example, Figure
 from components.core.signing import policy_digest, sign
 from components.core.store import Store
 from components.core.trust import TrustRoots, read_trust
@@ -46,6 +46,11 @@ def retraining(
     champion = _champion(endpoints, endpoint, figures.model)
     found = history_of(attempt.store, figures, settings, roots, environment, champion)
     answer = decide(figures, settings, found.history)
+    attempt.figures |= {
+        "earlier_windows": Figure(value=len(found.history.windows), unit="windows"),
+        "retrainings": Figure(value=len(found.history.retrainings), unit="runs"),
+        "cost": Figure(value=found.history.cpu_hours, unit="CPU-hours"),
+    }
     kept = attempt.attach("decision", POLICY, settings.encode().encode())
     named = (
         Evidence(role="figures", key=evidence.key, digest=evidence.digest),
