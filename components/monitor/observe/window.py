@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from components.core.attempt import Attempt, Draft, Outcome
 from components.core.manifest import Kind
 from components.core.moment import parse_moment
 from components.core.report import Example, Figure
 from components.core.request_log import RequestLog, Table
+from components.core.rows import Row
 from components.monitor.figures import Fault
 from components.monitor.observe.asked import Asked, earlier_requests, leave_out_known, survey, write
 from components.monitor.observe.records import HEAD, Head, Window, window_key
-from components.monitor.observe.said import Said, join, last_words, listen, voice_of, write_corrected
+from components.monitor.observe.said import Said, Voice, Word, join, last_words, listen, voice_of, write_corrected
 from components.monitor.observe.settings import Observe
 from components.monitor.observe.taking import Taking, take
 
@@ -35,11 +36,7 @@ def observe(attempt: Attempt, settings: Observe, now: str, endpoint: str, reques
     gone: dict[str, str] = {}
     joinable = until - timedelta(days=settings.join_days)
     with attempt.timed("join"):
-        sought = asked.late(taking.since) | (said.requests - set(asked.places))
-        known = earlier_requests(attempt, taking.earlier, joinable, sought, gone)
-        leave_out_known(asked, known)
-        voices = {voice_of(row) for _, row in said.words}
-        before = last_words(attempt, taking.earlier, joinable, voices, gone)
+        known, before = _look_back(attempt, taking, asked, said, joinable, gone)
     with attempt.timed("write"), attempt.rows(Kind.REQUESTS, "window") as window:
         talked_about = known | write(log, asked, window, said.requests)
     with attempt.timed("write"), attempt.rows(Kind.FEEDBACK, "labelled") as labelled:
@@ -66,6 +63,17 @@ def observe(attempt: Attempt, settings: Observe, now: str, endpoint: str, reques
     )
     _remember(attempt, outcome, head, taking, said)
     return replace(outcome, word=outcome.manifests["corrected"].reference())
+
+
+def _look_back(
+    attempt: Attempt, taking: Taking, asked: Asked, said: Said, since: datetime, gone: dict[str, str]
+) -> tuple[dict[str, Row], dict[Voice, Word]]:
+    """Requests of earlier windows that are talked about now, and what the same users last said of the same ones."""
+    sought = asked.late(taking.since) | (said.requests - set(asked.places))
+    known = earlier_requests(attempt, taking.earlier, since, sought, gone)
+    leave_out_known(asked, known)
+    voices = {voice_of(row) for _, row in said.words}
+    return known, last_words(attempt, taking.earlier, since, voices, gone)
 
 
 def _remember(attempt: Attempt, outcome: Outcome, head: Head, taking: Taking, said: Said) -> None:
