@@ -51,7 +51,7 @@ def test_vllms_command_line_names_the_model_and_leaves_room_for_a_second_one() -
 
 def test_transformers_is_asked_by_the_folder_that_it_is_pinned_to() -> None:
     command = TRANSFORMERS.command(FOLDER, 9001, "helpdesk")
-    assert command[1:] == ["serve", "/models/abc", "--continuous-batching", "--host", "127.0.0.1", "--port", "9001"]
+    assert command[1:] == ["serve", "/models/abc", *BATCHING, "--host", "127.0.0.1", "--port", "9001"]
     assert TRANSFORMERS.asked_as(FOLDER, "helpdesk") == "/models/abc"
     assert Path(command[0]).name == "transformers"
 
