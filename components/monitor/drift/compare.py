@@ -188,7 +188,7 @@ def _measure(group: list[Pair]) -> list[tuple[float, float]]:
 
 def evidently_values(group: list[Pair]) -> list[float]:
     """By Evidently: the Kolmogorov-Smirnov p-value of a number, the Jensen-Shannon distance of a category."""
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import ValueDrift
 

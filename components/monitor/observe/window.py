@@ -43,12 +43,7 @@ def observe(attempt: Attempt, settings: Observe, now: str, endpoint: str, reques
         patient = until - timedelta(minutes=settings.wait_minutes)
         rows = join(attempt, said, talked_about, before, labelled, patient, taking.since)
     corrected = write_corrected(attempt, rows, taking.earlier, settings, until, gone)
-    head = Head(
-        endpoint=endpoint,
-        since=taking.since.isoformat(),
-        until=until.isoformat(),
-        faults=_faults(attempt, taking, gone),
-    )
+    head = _head(attempt, endpoint, taking, gone)
     _tell(attempt, taking, asked, said, gone)
     outcome = attempt.commit(
         {
@@ -88,6 +83,11 @@ def _remember(attempt: Attempt, outcome: Outcome, head: Head, taking: Taking, sa
         outputs={role: manifest.named for role, manifest in outcome.manifests.items()},
     )
     attempt.store.create(window_key(head.endpoint, taking.until), record.to_bytes())
+
+
+def _head(attempt: Attempt, endpoint: str, taking: Taking, gone: dict[str, str]) -> Head:
+    since, until = taking.since.isoformat(), taking.until.isoformat()
+    return Head(endpoint=endpoint, since=since, until=until, faults=_faults(attempt, taking, gone))
 
 
 def _faults(attempt: Attempt, taking: Taking, gone: dict[str, str]) -> tuple[Fault, ...]:
