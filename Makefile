@@ -21,7 +21,7 @@ $(stamp): $(inputs)
 lock: setup ## resolves the dependencies again and writes locks/
 	@locks/compile.sh
 
-demo: setup ## the whole loop on this machine: three candidates in under five minutes (ACT=n for one)
+demo: setup ## the whole loop on this machine: four acts in under eight minutes (ACT=n for one)
 	@.venv/bin/sluice demo $(if $(ACT),--act $(ACT))
 
 test: setup check ## every behaviour once

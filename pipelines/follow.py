@@ -17,6 +17,7 @@ from pipelines.dispatcher import dispatch
 from pipelines.environment import LocalEnvironment
 from pipelines.examine import score_lines
 from pipelines.keys import prepare
+from pipelines.notify import events_of, notify
 from pipelines.page.load import write_page
 from pipelines.progress import Progress
 from pipelines.recipe import RecipeBase
@@ -47,13 +48,13 @@ def carry_out(ask: Ask, *, follow_requests: bool = True, as_json: bool = False) 
     for line in prepare(ask.environment):
         click.echo(line, err=True)
     first = start(ask)
-    folders, finished = [first], [watch(first, as_json)]
+    folders, finished = [first], [watch(first, ask.environment, as_json)]
     if follow_requests:
         for run in finished:  # it grows: a retraining asks for a release in its turn
             for name in run.requests:
                 folder = dispatch(name, ask.recipe, ask.environment)
                 folders.append(folder)
-                finished.append(watch(folder, as_json))
+                finished.append(watch(folder, ask.environment, as_json))
         Runs(Path(ask.environment.runs)).point_latest(first)
     followed = tuple(folder.path for folder in folders[1:])
     if followed:
@@ -64,7 +65,7 @@ def carry_out(ask: Ask, *, follow_requests: bool = True, as_json: bool = False) 
 def go_on(request: str, recipe: RecipeBase, environment: LocalEnvironment, *, as_json: bool = False) -> Finished:
     """Carries out a request that people made, and follows the run."""
     folder = dispatch(request, recipe, environment)
-    run = watch(folder, as_json)
+    run = watch(folder, environment, as_json)
     return Finished(folder, (run,))
 
 
@@ -89,8 +90,8 @@ def tell(finished: Finished, store: Store, *, as_json: bool = False) -> None:
     click.echo(f"page: {finished.folder.page}")
 
 
-def watch(folder: RunFolder, as_json: bool) -> Run:
-    """Shows a run until its end; Ctrl-C ends it cleanly and says how to go on."""
+def watch(folder: RunFolder, environment: LocalEnvironment, as_json: bool) -> Run:
+    """Shows a run until its end, and notifies whom it concerns; Ctrl-C ends it cleanly and says how to go on."""
     progress = Progress(sys.stderr if as_json else sys.stdout)
     try:
         for run in follow(folder):
@@ -100,4 +101,6 @@ def watch(folder: RunFolder, as_json: bool) -> Run:
         ended = cancel(folder)
         click.echo(f"{ended.run}: {ended.state}. Run the same command again: what is done is reused.", err=True)
         sys.exit(130)
+    for event in events_of(run):
+        notify(environment, event)
     return run

@@ -19,6 +19,9 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 SHARE_OF_GPU = 0.45
 """Of its memory: two fit, for what served before stays warm beside the champion (vLLM would take 0.9 itself)."""
+SHARE_OF_MEMORY = 0.05
+"""Of a machine's free memory, for keys and values of `transformers serve`, which would take most of it for any model
+and needs as long again to begin. Two servers and a training have room beside each other."""
 
 
 def _same_name(_folder: Path, name: str) -> str:
@@ -50,7 +53,8 @@ def vllm(folder: Path, port: int, name: str) -> list[str]:
 def transformers(folder: Path, port: int, _name: str) -> list[str]:
     """`transformers serve`; with continuous batching it answers three times as many requests a second at eight."""
     place = ["--host", "127.0.0.1", "--port", str(port)]
-    return [_program("transformers"), "serve", str(folder), "--continuous-batching", *place]
+    batching = ["--continuous-batching", "--cb-max-memory-percent", str(SHARE_OF_MEMORY)]
+    return [_program("transformers"), "serve", str(folder), *batching, *place]
 
 
 VLLM = ModelServer(vllm, environment={**OFFLINE, "VLLM_NO_USAGE_STATS": "1"})

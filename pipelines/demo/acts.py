@@ -133,11 +133,14 @@ def the_proof(scene: Scene) -> list[str]:
     _flip(copy / shard)
     elsewhere = place.environment.model_copy(update={"store": str(copy)})
     verification = find.verify(endpoint, find.scene_of(elsewhere), runs, "")
-    found = [line.strip() for line in verification.lines() if line.strip().startswith("✗") or shard in line]
-    for line in dict.fromkeys(found):
-        click.echo(f"  {line}")
+    crosses = [line for line in verification.lines() if line.strip().startswith("✗")]
+    named = any(shard in line for line in crosses)
+    for line in crosses:
+        click.echo(line)
+        if shard in line:
+            break
+    click.echo(list(verification.lines())[-1])
     shutil.rmtree(copy)
-    named = any(shard in line for line in found)
     return [*wrong, *([] if verification.exit_code and named else ["the changed byte was not found"])]
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from components.core.canonical import sha256
-from components.core.decision import Decision, DecisionKind, Verdict, keep_decision
+from components.core.decision import Decision, DecisionKind, Evidence, Verdict, keep_decision
 from components.core.errors import InvalidInput, Refused
 from components.core.manifest import Kind
+from components.core.rows import LABELLED as COLUMNS
 from components.core.run_request import RequestedInput, RunRequest
 from components.core.signing import sign
 from components.core.store import Store
@@ -33,6 +34,7 @@ train: [{finetune: {}}]
 """
 SPEC = "the text of a compiled lifecycle"
 NOW = datetime.now(UTC)
+A_WORD = dict.fromkeys(COLUMNS.names)
 
 
 class Project:
@@ -92,10 +94,21 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_a_retraining_is_started_with_what_was_corrected(project: Project, commit_rows) -> None:
     corrected = commit_rows(Kind.FEEDBACK, [])
     given = RequestedInput(role="corrected", content_digest=corrected.content_digest, reference=corrected.reference())
-    project.dispatch(project.decision().id, given)
+    evidence = Evidence(role="corrected", key=corrected.key, digest=corrected.digest)
+    project.dispatch(project.decision(evidence=(evidence,)).id, given)
     (launch,) = project.spawned
     assert (launch.graph, launch.spec) == ("lifecycle", sha256(SPEC))
     assert launch.arguments == {"corrected": corrected.reference()}
+
+
+def test_what_the_decision_does_not_name_is_not_learned_from(project: Project, commit_rows) -> None:
+    named, other = commit_rows(Kind.FEEDBACK, []), commit_rows(Kind.FEEDBACK, [A_WORD])
+    decision = project.decision(evidence=(Evidence(role="corrected", key=named.key, digest=named.digest),))
+    foreign = RequestedInput(role="corrected", content_digest=other.content_digest, reference=other.reference())
+    for inputs in ((foreign,), ()):
+        with pytest.raises(Refused, match="something else than its decision names"):
+            project.dispatch(decision.id, *inputs)
+    assert project.spawned == []
 
 
 def test_one_decision_starts_one_run_however_often_it_is_asked_for(project: Project) -> None:

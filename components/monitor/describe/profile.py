@@ -146,7 +146,7 @@ def accuracy(one: OfModel) -> Figure:
 
     interval = binomtest(one.quality.correct, one.quality.labelled).proportion_ci(method="wilson")
     share = one.quality.correct / one.quality.labelled
-    return Figure(value=share, low=float(interval.low), high=float(interval.high), n=one.quality.labelled)
+    return Figure(value=share, unit="share", low=float(interval.low), high=float(interval.high), n=one.quality.labelled)
 
 
 def _listed(attempt: Attempt, features: pa.Table, settings: Describe) -> Iterator[Row]:

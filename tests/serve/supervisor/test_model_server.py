@@ -38,6 +38,8 @@ def test_what_is_chosen_and_not_installed_is_a_sentence(monkeypatch) -> None:
         model_server("transformers")
     assert model_server("vllm") is VLLM
 
+BATCHING = ("--continuous-batching", "--cb-max-memory-percent", "0.05")
+
 
 def test_vllms_command_line_names_the_model_and_leaves_room_for_a_second_one() -> None:
     command = VLLM.command(FOLDER, 9001, "helpdesk")
