@@ -124,6 +124,7 @@ def _latency_lines(times: dict[str, list[float]]) -> list[Line]:
     for name, values in times.items():
         shown = "fdatasync of the journal's disk" if name == "flush" else name
         lines.append(Line(shown, f"median {statistics.median(values):6.2f} p99 {share(values, 0.99):6.2f} ms"))
+    lines.append(Line("others on this machine (load average, cores)", f"{os.getloadavg()[0]:.1f} on {os.cpu_count()}"))
     whole, bare = times["Envoy, gateway with log, server"], times["server"]
     median = statistics.median(whole) - statistics.median(bare)
     p99 = share(whole, 0.99) - share(bare, 0.99)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
+from pyarrow import json
 
 from components.core.errors import Failed, SluiceError
 from components.core.request_log import SCHEMAS, RequestLog, Table
@@ -93,8 +94,6 @@ def seal(path: Path, log: RequestLog, endpoint: str) -> dict[Table, int]:
 
 def _table(path: Path, lines: list[bytes], table: Table) -> pa.Table:
     """Rows in JSON as Arrow's. Arrow's own reader lets other threads run meanwhile; ``from_pylist`` would not."""
-    from pyarrow import json
-
     data = b"\n".join(lines)
     try:
         return json.read_json(
