@@ -26,8 +26,12 @@ NOW = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalEnvironment:
-    """The shipped local environment, in a project of its own."""
+    """The shipped local environment with one service alone, in a project of its own."""
     monkeypatch.chdir(tmp_path)
+    shipped = load_environment("local").model_dump(mode="json")
+    shipped["keys"].pop("monitor")
+    Path("environments").mkdir()
+    Path("environments/local.yaml").write_text(json.dumps(shipped))
     return load_environment("local")
 
 
@@ -46,6 +50,16 @@ def signed_by(environment: LocalEnvironment, name: str, kind: DecisionKind, at: 
     given["expires"] = (at + timedelta(days=7)).isoformat()
     decision = Keyring(Path()).decision(trust.active_key(name), **given)
     return sign(decision, key_address(environment, name), trust)
+
+
+def test_the_shipped_environment_has_two_services_and_each_gets_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = load_environment("local")
+    assert len(prepare(shipped)) == 2
+    assert {key.name: key.signs for key in roots(shipped).keys} == SERVICES
+    assert prepare(shipped) == []
 
 
 def test_a_first_run_makes_the_key_of_the_service_and_the_trust_roots(environment: LocalEnvironment) -> None:

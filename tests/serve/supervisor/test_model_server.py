@@ -38,6 +38,7 @@ def test_what_is_chosen_and_not_installed_is_a_sentence(monkeypatch) -> None:
         model_server("transformers")
     assert model_server("vllm") is VLLM
 
+
 BATCHING = ("--continuous-batching", "--cb-max-memory-percent", "0.05")
 
 
