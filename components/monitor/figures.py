@@ -11,6 +11,10 @@ FIGURES = "figures.json"
 """The object beside the rows of the output ``evidence`` of the step drift."""
 
 
+OF_THE_SERVICE = frozenset({"latency_ms", "first_token_ms"})
+"""Features that the load and the machine change: they are shown, and no training makes them better."""
+
+
 class Shift(Part):
     """One feature of the window beside a reference."""
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from components.core.decision import Reason, Verdict
 from components.core.moment import parse_moment
-from components.monitor.figures import Figures, Score, Shift
+from components.monitor.figures import OF_THE_SERVICE, Figures, Score, Shift
 from components.monitor.retraining.accuracy import Comparison, Fall, accuracy, fall, latest, pooled
 from components.monitor.retraining.settings import Retraining
 
@@ -92,7 +92,12 @@ def drifted(figures: Figures, policy: Retraining, history: History) -> tuple[Shi
     def is_extreme(shift: Shift) -> bool:
         return shift.effect >= policy.extreme_effect * shift.least > 0
 
-    return tuple(shift for shift in figures.shifts if shift.drifted and (lasts(shift) or is_extreme(shift)))
+    return tuple(shift for shift in _of_the_data(figures) if lasts(shift) or is_extreme(shift))
+
+
+def _of_the_data(figures: Figures) -> list[Shift]:
+    """What drifted, but for what is the service's."""
+    return [shift for shift in figures.shifts if shift.drifted and shift.feature not in OF_THE_SERVICE]
 
 
 def _drifted_in(window: Figures, shift: Shift) -> bool:
@@ -160,7 +165,7 @@ def _about_data(moved: tuple[Shift, ...], figures: Figures, policy: Retraining) 
         return _reason("data_drifted", text, furthest.effect, furthest.least)
     if not figures.shifts:
         return Reason(code="data_not_compared", text="The data was compared with nothing.")
-    once = [f"{shift.feature} against {shift.against}" for shift in figures.shifts if shift.drifted]
+    once = [f"{shift.feature} against {shift.against}" for shift in _of_the_data(figures)]
     if once:
         text = f"Drifted, and not yet in {policy.windows_in_a_row} windows in a row: {', '.join(once)}."
         return _reason("data_suspicious", text, len(once), 0)

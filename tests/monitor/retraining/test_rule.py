@@ -253,3 +253,12 @@ def test_neither_labels_nor_a_comparison_is_an_alert_at_once() -> None:
 
 def test_the_same_is_decided_of_the_same() -> None:
     assert asked(150, retrainings=at(200)) == asked(150, retrainings=at(200))
+
+
+def test_a_slower_service_is_no_drift_of_the_data() -> None:
+    slow = shift("latency_ms", 3.0, drifted=True)
+    before = (figures(0, 0, 0), figures(1, 0, 0, shifts=(slow,)))
+    answer = asked(0, 0, before=before, shifts=(slow,))
+    assert answer.verdict is Verdict.WAIT
+    assert "latency" not in answer.said
+    assert asked(0, 0, before=before[:1], shifts=(slow, MOVED)).verdict is Verdict.WAIT
