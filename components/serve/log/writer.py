@@ -10,8 +10,8 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from components.core.errors import Failed
 from components.serve.log.recovery import shut
@@ -21,12 +21,15 @@ from components.serve.settings import LogSettings
 SEGMENT_BYTES = 32 * 1024 * 1024
 """A segment is closed above it, so that sealing one takes little memory."""
 _LOG = logging.getLogger(__name__)
-_T = TypeVar("_T")
 _Waiting = list[asyncio.Future[None]]
 
 
 class Writer:
-    """The segment that rows are written to, and the ones after it. Made and used in one event loop."""
+    """The segment that rows are written to, and the ones after it. Made and used in one event loop.
+
+    Whoever finds no ``fdatasync`` under way begins one, in a thread; who comes meanwhile shares the next. Few turns of
+    the loop lie between a row and its answer, for each may wait behind other requests.
+    """
 
     def __init__(
         self,
@@ -44,11 +47,13 @@ class Writer:
         assert name
         self._segment, self._number, self._gateway, self._settings = segment, name.number, gateway, settings
         self._carried, self._closed = carried, closed
-        self._waiting: _Waiting = []
-        self._wake = asyncio.Event()
-        self._since = time.monotonic()
-        self._ending = False
+        self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "journal")
+        self._waiting: _Waiting = []
+        self._turning = self._ending = False
+        self._wake, self._quiet = asyncio.Event(), asyncio.Event()
+        self._quiet.set()
+        self._since = time.monotonic()
         self._task = asyncio.create_task(self._run())
 
     @property
@@ -61,61 +66,74 @@ class Writer:
         try:
             self._segment.append(frames, rows)
         except Failed as error:
-            self.trouble = str(error)
-            self._wake.set()
+            self._break(error)
             raise
 
     def durable(self, frames: bytes) -> asyncio.Future[None]:
         """Writes a row and returns what is done when it is durable. Raises Failed, at once or there."""
         self.write(frames, rows=1)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done = self._loop.create_future()
         self._waiting.append(done)
-        self._wake.set()
+        if self._quiet.is_set() and not self._turning:
+            self._begin_sync()
         return done
-
-    async def _run(self) -> None:
-        clock = asyncio.create_task(self._tick())
-        while not self._ending:
-            await self._wake.wait()
-            self._wake.clear()
-            await self._sync()
-            if self.trouble or self._is_due():
-                await self._turn_over()
-        clock.cancel()
 
     async def end(self, frames: bytes, rows: int) -> None:
         """Writes the last rows and closes the segment. Raises Failed; the next start goes on from there then."""
         self._ending = True
         self._wake.set()
         await self._task
+        await self._quiet.wait()
         try:
             self.write(frames, rows)
-            path, error = await self._in_thread(shut, self._segment, self._gateway)
+            path, error = await self._loop.run_in_executor(self._thread, shut, self._segment, self._gateway)
             self._closed(path)
             if error:
                 raise error
         finally:
             self._thread.shutdown(wait=True)
 
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(min(1.0, self._settings.seal_seconds / 4))
-            self._wake.set()
+    def _break(self, error: Failed) -> None:
+        self.trouble = str(error)
+        self._wake.set()
 
-    async def _sync(self) -> None:
+    def _begin_sync(self) -> None:
+        """Makes durable what waits."""
         waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
+        self._quiet.clear()
+        self._thread.submit(self._sync, self._segment, waiting)
+
+    def _sync(self, segment: Segment, waiting: _Waiting) -> None:
+        """In the thread."""
+        trouble = None
         try:
-            await self._in_thread(self._segment.sync)
+            segment.sync()
         except Failed as error:
+            trouble = error
+        self._loop.call_soon_threadsafe(self._synced, waiting, trouble)
+
+    def _synced(self, waiting: _Waiting, error: Failed | None) -> None:
+        if error:
             # What was written meanwhile is cut off too: no row may stay in the log whose answer became an error.
             waiting, self._waiting = waiting + self._waiting, []
             self._segment.cut(self._segment.synced)
-            self.trouble = str(error)
-            _answer(waiting, error)
+            self._break(error)
+        _answer(waiting, error)
+        if self._is_due():
+            self._wake.set()
+        if self._waiting and not self._turning:
+            self._begin_sync()
         else:
-            _answer(waiting, None)
+            self._quiet.set()
+
+    async def _run(self) -> None:
+        """Begins a new segment when the old one is due or broken; looks at the clock from time to time."""
+        while not self._ending:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), min(1.0, self._settings.seal_seconds / 4))
+            self._wake.clear()
+            if self.trouble or self._is_due():
+                await self._turn_over()
 
     def _is_due(self) -> bool:
         segment, settings = self._segment, self._settings
@@ -126,10 +144,21 @@ class Writer:
         """Goes on in a new segment and closes the old one; where that fails, the clock tries again."""
         self._number += 1
         try:
-            new = await self._in_thread(Segment, self._segment.path.with_name(str(Name(self._number))))
+            # In another thread: rows become durable meanwhile.
+            new = await asyncio.to_thread(Segment, self._segment.path.with_name(str(Name(self._number))))
         except Failed as error:
             self.trouble = str(error)
             return
+        self._turning = True
+        await self._quiet.wait()
+        try:
+            await self._swap(new)
+        finally:
+            self._turning = False
+            if self._waiting:
+                self._begin_sync()
+
+    async def _swap(self, new: Segment) -> None:
         try:
             new.append(self._carried())
         except Failed as error:
@@ -141,16 +170,13 @@ class Writer:
         self._segment, self._waiting = new, []
         self.trouble, self._since = "", time.monotonic()
         try:
-            path, lost = await self._in_thread(shut, old, self._gateway)
+            path, lost = await self._loop.run_in_executor(self._thread, shut, old, self._gateway)
         except Failed as error:
             _LOG.warning("%s; the next start goes on from there", error)
             _answer(waiting, error)
             return
         self._closed(path)
         _answer(waiting, lost)
-
-    async def _in_thread(self, work: Callable[..., _T], *given: object) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
 
 
 def _answer(waiting: _Waiting, error: Failed | None) -> None:
