@@ -7,6 +7,7 @@ more by Envoy (``validate_clusters``). https://www.envoyproxy.io/docs/envoy/late
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,16 @@ def bootstrap(serving: Serving, folder: Path, admin: Path) -> Document:
     }
 
 
+_NOT_HERE = json.dumps(
+    {"error": {"message": "there is no such page here", "type": "invalid_request_error", "param": None, "code": None}}
+)
+_INSIDE_ONLY: list[Document] = [
+    {"match": {"path": path}, "direct_response": {"status": 404, "body": {"inline_string": _NOT_HERE}}}
+    for path in ("/metrics", "/healthz", "/readyz")
+]
+"""What a gateway tells whoever runs it, and no client."""
+
+
 def clusters(gateways: Mapping[str, tuple[str, int]]) -> Document:
     """The clusters of all gateways, by name: host and port of each."""
     return _versioned([_cluster(name, *gateways[name]) for name in sorted(gateways)])
@@ -81,7 +92,7 @@ def routes(weighted: Mapping[str, tuple[str, int]], known: Collection[str], limi
         "name": "endpoint",
         "domains": ["*"],
         "include_request_attempt_count": True,
-        "routes": [{"match": {"prefix": "/"}, **answer}],
+        "routes": [*_INSIDE_ONLY, {"match": {"prefix": "/"}, **answer}],
     }
     return _versioned([{"@type": _ROUTE, "name": "routes", "validate_clusters": True, "virtual_hosts": [host]}])
 

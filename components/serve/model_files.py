@@ -8,11 +8,13 @@ from pathlib import Path, PurePosixPath
 
 from components.core.errors import Failed, InvalidInput
 from components.core.manifest import Kind, Manifest, Reference, file_name, read_manifest
-from components.core.store import Store
+from components.core.store import Store, stream_digest
 from components.core.whole_file import beside
 
 _ONE = threading.Lock()
 """Two replicas may want the same files: one of them brings them."""
+_CHECKED: set[Path] = set()
+"""Folders whose files this process has brought or hashed."""
 
 
 def bring_files(store: Store, model: Reference, models: Path, stop: threading.Event | None = None) -> Path:
@@ -28,11 +30,26 @@ def bring_files(store: Store, model: Reference, models: Path, stop: threading.Ev
         raise InvalidInput(f"{model.key}: is an adapter; export it merged (export.adapter: false) and release that")
     folder = models / model.content_digest
     with _ONE:
+        if folder.exists() and folder not in _CHECKED and not _is_whole(manifest, folder):
+            shutil.rmtree(folder)
         if not folder.exists():
             for left in models.glob(f"{folder.name}.*"):
                 shutil.rmtree(left, ignore_errors=True)
             _copy(store, manifest, folder, stop)
+        _CHECKED.add(folder)
     return folder
+
+
+def _is_whole(manifest: Manifest, folder: Path) -> bool:
+    """Whether what an earlier process copied still is what the manifest names, to the last byte."""
+    for shard in manifest.shards:
+        try:
+            with (folder / _inside(file_name(shard), manifest)).open("rb") as file:
+                if stream_digest(file) != shard.sha256:
+                    return False
+        except OSError:
+            return False
+    return True
 
 
 def clear(models: Path, keep: set[str]) -> None:

@@ -204,7 +204,7 @@ def sole_supervisor(folder: Path, endpoint: str) -> Iterator[None]:
 
 def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
     """A port that nobody listens on: the wanted one, if it is."""
-    if wanted and not _is_taken(host, wanted):
+    if wanted and not is_taken(host, wanted):
         return wanted
     with socket.socket() as one:
         one.bind((host, 0))
@@ -214,14 +214,15 @@ def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
 
 def check_free(host: str, port: int) -> None:
     """Raises InvalidInput where somebody else listens on a port, and says who."""
-    if _is_taken(host, port):
+    if is_taken(host, port):
         raise InvalidInput(
             f"port {port} on {host}: is taken{_holder(port)}; end that, or give another port with --port or as"
             " serving.port in the environment file"
         )
 
 
-def _is_taken(host: str, port: int) -> bool:
+def is_taken(host: str, port: int) -> bool:
+    """Whether somebody listens on a port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as one:
         # As a server does it, so that connections that were just closed do not count.

@@ -24,11 +24,13 @@ from components.serve.gateway.config import GatewayConfig
 from components.serve.log.journal import Journal
 from components.serve.model_files import bring_files
 from components.serve.model_server import ModelServer
-from components.serve.processes import Processes, Recorded, free_port
+from components.serve.processes import Processes, Recorded, free_port, is_taken
 from components.serve.settings import Serving
 
 LOCAL = "127.0.0.1"
 LOOK_SECONDS = 0.1
+PORT_SECONDS = 5.0
+"""How long a killed process may hold its port: its threads end after itself."""
 PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before each further try; the last one from then on."""
 LIVED_SECONDS = 60.0
@@ -159,7 +161,7 @@ class Replica:
             if record.made == self._made(self._command(folder, port)):
                 return record
             await self.processes.end(self.server_name, 5.0)
-        port = free_port(LOCAL, port)
+        port = await self._port_again(port)
         command = self._command(folder, port)
         made = self._made(command)
         return self.processes.start(
@@ -173,13 +175,20 @@ class Replica:
             if record.made == self._made(self._config(folder, upstream, port)):
                 return record
             await self.processes.end(self.gateway_name, self.place.serving.drain_seconds)
-        port = free_port(LOCAL, port)
+        port = await self._port_again(port)
         config = self._config(folder, upstream, port)
         path = self.place.folder / f"{self.gateway_name}.json"
         with whole_file(path) as part:
             part.write_text(json.dumps(config, indent=1))
         command = [sys.executable, *GATEWAY, str(path)]
         return self.processes.start(self.gateway_name, command, made=self._made(config), port=port)
+
+    async def _port_again(self, port: int) -> int:
+        """The port that a dead process had, once the system has taken it back: then nothing before it need change."""
+        until = time.monotonic() + PORT_SECONDS
+        while port and is_taken(LOCAL, port) and time.monotonic() < until:
+            await asyncio.sleep(LOOK_SECONDS)
+        return free_port(LOCAL, port)
 
     def _command(self, folder: Path, port: int) -> list[str]:
         return self.server.command(folder, port, self.place.endpoint)

@@ -55,6 +55,13 @@ class Message(_Asked):
         return self.content or ""
 
 
+FOREIGN = {
+    "ChatRequest": frozenset({"prompt", "max_new_tokens"}),
+    "CompletionRequest": frozenset({"messages", "max_completion_tokens", "max_new_tokens"}),
+}
+"""What belongs to the other route: a server might answer that, and the log would hold what nobody answered."""
+
+
 class StreamOptions(_Asked):
     """What a stream holds besides the answer."""
 
@@ -85,7 +92,7 @@ class _Generation(_Asked):
 
     @model_validator(mode="after")
     def _is_harmless(self) -> _Generation:
-        refused = DANGEROUS.intersection(self.model_extra or ())
+        refused = (DANGEROUS | FOREIGN[type(self).__name__]).intersection(self.model_extra or ())
         if refused:
             raise ValueError(f"{', '.join(sorted(refused))}: is not for clients to set here; leave it out")
         return self
@@ -212,7 +219,10 @@ def _parameters(document: Parsed) -> str:
     more = [_besides_text(message) for message in document.get("messages", ())]
     if any(more):
         asked["messages"] = more
-    return canonical_json(asked)
+    try:
+        return canonical_json(asked)
+    except ValueError as error:  # such as 1e999, which is read as infinite
+        raise ApiError(400, f"the body holds a number that JSON has not: {error}", "invalid_json") from error
 
 
 def _besides_text(message: Parsed) -> Parsed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Protocol
@@ -23,6 +24,7 @@ from components.serve.gateway.upstream import DONE, Upstream, garbage
 _LOG = logging.getLogger(__name__)
 _LAST = b"data: [DONE]\n\n"
 _MOST_ATTEMPTS = 1_000_000
+_ATTEMPT = re.compile(r"[0-9]{1,9}")
 
 
 class Journal(Protocol):
@@ -149,7 +151,7 @@ class Exchange:
         row: Row = dict.fromkeys(REQUESTS.names)
         row.update(
             request_id=self.id,
-            attempt=min(max(int(attempt), 1), _MOST_ATTEMPTS) if attempt.isdecimal() else 1,
+            attempt=min(max(int(attempt), 1), _MOST_ATTEMPTS) if _ATTEMPT.fullmatch(attempt) else 1,
             conversation_id=self.asked.conversation,
             unit=identity.unit(self.asked.user, key.name),
             key=key.name,

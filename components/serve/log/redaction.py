@@ -49,15 +49,15 @@ class Redaction:
         return self._text(value)
 
     def _walked(self, value: Any) -> tuple[Any, int]:
-        """A JSON value with its strings redacted; names of fields are left alone."""
+        """A JSON value with its strings and the names of its fields redacted."""
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, list):
             found = [self._walked(item) for item in value]
             return [clean for clean, _ in found], sum(count for _, count in found)
         if isinstance(value, dict):
-            inside = {name: self._walked(item) for name, item in value.items()}
-            return {name: clean for name, (clean, _) in inside.items()}, sum(count for _, count in inside.values())
+            inside = [(*self._text(name), *self._walked(item)) for name, item in value.items()]
+            return {name: clean for name, _, clean, _ in inside}, sum(named + count for _, named, _, count in inside)
         return value, 0
 
     def _text(self, text: str) -> tuple[str, int]:

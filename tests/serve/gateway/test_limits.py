@@ -214,3 +214,34 @@ def test_an_answer_that_takes_too_long_is_an_error_and_logged_as_failed(tmp_path
         assert time.monotonic() - began >= 0.5
         row = case.journal.rows[0]
         assert (row["status"], row["http_status"]) == ("failed", 504)
+
+
+COMPLETIONS = "/v1/completions"
+
+
+@pytest.mark.parametrize("messages", [None, 5, "x", True, ["a"], [None], {"a": 1}, [{"a": "b"}]])
+def test_what_belongs_to_the_other_route_is_refused(case: Case, messages: Any) -> None:
+    asked = json.dumps({"model": ENDPOINT, "prompt": "hi", "messages": messages}).encode()
+    assert case.ask("POST", COMPLETIONS, asked).status == 400
+    assert case.ask("POST", CHAT, json.dumps(body(prompt="hi")).encode()).status == 400
+    assert case.journal.begun == []
+
+
+@pytest.mark.parametrize("tokens", [999_999, "999999", 1e9, None])
+def test_no_other_name_of_a_limit_gets_round_it(case: Case, tokens: Any) -> None:
+    asked = {"model": ENDPOINT, "prompt": "hi", "max_completion_tokens": tokens}
+    assert case.ask("POST", COMPLETIONS, json.dumps(asked).encode()).status == 400
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999"])
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+def test_a_number_beyond_all_numbers_is_refused(case: Case, path: str, number: bytes) -> None:
+    given = body() if path == CHAT else {"model": ENDPOINT, "prompt": "hi"}
+    asked = json.dumps({**given, "x": 0}).encode().replace(b'"x": 0', b'"x": ' + number)
+    assert case.ask("POST", path, asked).status == 400
+
+
+def test_an_attempt_that_no_router_counts_is_the_first(case: Case) -> None:
+    asked = json.dumps(body()).encode()
+    assert case.ask("POST", CHAT, asked, headers={"x-envoy-attempt-count": "9" * 5000}).status == 200
+    assert case.journal.begun[-1]["attempt"] == 1

@@ -91,7 +91,7 @@ def test_personal_data_never_touches_the_disk_and_is_counted(place: Place) -> No
         async with place.running() as journal:
             asked = {
                 "text": f"I am {MAIL}, call {PHONE}",
-                "parameters": f'{{"seed":2025550143,"stop":["{MAIL}"]}}',
+                "parameters": f'{{"metadata":{{"{MAIL}":"x"}},"seed":2025550143,"stop":["{MAIL}"]}}',
                 "conversation_id": MAIL,
             }
             journal.begin(begun("a", **asked))
@@ -105,10 +105,10 @@ def test_personal_data_never_touches_the_disk_and_is_counted(place: Place) -> No
     run(work)
     (row,) = logged(place.log)
     assert row["messages"] == [{"role": "user", "content": "I am <EMAIL>, call <PHONE>"}]
-    assert row["parameters"] == '{"seed":2025550143,"stop":["<EMAIL>"]}'
+    assert row["parameters"] == '{"metadata":{"<EMAIL>":"x"},"seed":2025550143,"stop":["<EMAIL>"]}'
     assert row["response"] == "dear <EMAIL>"
     assert row["conversation_id"] == "<EMAIL>"
-    assert row["redactions"] == 5
+    assert row["redactions"] == 6
     (said,) = logged(place.log, Table.FEEDBACK)
     assert (said["correction"], said["comment"], said["redactions"]) == ("not <EMAIL>", "or <PHONE>", 2)
 

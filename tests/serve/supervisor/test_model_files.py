@@ -88,3 +88,15 @@ def test_only_what_nobody_serves_is_cleared(models: Path) -> None:
     clear(models, {"aa"})
     assert sorted(path.name for path in models.iterdir()) == ["aa", "aa.1.part"]
     clear(models / "nowhere", set())
+
+
+def test_what_an_earlier_process_copied_is_hashed_before_it_serves(
+    store: Store, add, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = add()
+    weights = bring_files(store, model.named, models) / "inner" / "weights"
+    for damage in (lambda: weights.write_text("x"), weights.unlink):
+        damage()
+        monkeypatch.setattr("components.serve.model_files._CHECKED", set())
+        bring_files(store, model.named, models)
+        assert weights.read_text() == "w"

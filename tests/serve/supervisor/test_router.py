@@ -77,16 +77,22 @@ def test_a_route_has_shares_and_the_champion_comes_first() -> None:
     document = routes({"candidate": ("b", 10), CHAMPION: ("a", 90)}, {"a", "b"}, Limits())
     assert targets(document) == ["a", "b"]
     (host,) = document["resources"][0]["virtual_hosts"]
-    shares = host["routes"][0]["route"]["weighted_clusters"]["clusters"]
+    shares = host["routes"][-1]["route"]["weighted_clusters"]["clusters"]
     assert [share["weight"] for share in shares] == [90, 10]
     assert document["resources"][0]["validate_clusters"] is True
+
+
+def test_what_a_gateway_tells_its_keeper_is_not_for_clients() -> None:
+    (host,) = routes({CHAMPION: ("a", 1)}, {"a"}, Limits())["resources"][0]["virtual_hosts"]
+    inside = {route["match"].get("path"): route["direct_response"]["status"] for route in host["routes"][:-1]}
+    assert inside == {"/metrics": 404, "/healthz": 404, "/readyz": 404}
 
 
 def test_the_router_never_gives_up_before_the_gateway_does() -> None:
     limits = Limits(request_seconds=100)
     (host,) = routes({CHAMPION: ("a", 1)}, {"a"}, limits)["resources"][0]["virtual_hosts"]
     assert longest(limits) > 2 * 100
-    assert host["routes"][0]["route"]["timeout"] == f"{longest(limits):.3f}s"
+    assert host["routes"][-1]["route"]["timeout"] == f"{longest(limits):.3f}s"
 
 
 def test_equal_routes_have_equal_versions_and_others_do_not() -> None:
