@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -32,6 +33,9 @@ MARK = "SLUICE_SERVING"
 """The environment variable that holds the folder of the endpoint that a process belongs to."""
 LOOK_EVERY_SECONDS = 0.05
 LAST_LINES = 5
+
+PORTS = (20_000, 32_000)
+"""Where servers listen; Linux takes ports of outgoing connections from 32,768 on."""
 
 
 class Recorded(Part):
@@ -65,7 +69,9 @@ class Processes:
         """Takes over what a predecessor recorded and still runs, and ends its strays."""
         if self.path.exists():
             ledger = Ledger.read(self.path.read_bytes(), str(self.path))
-            self.recorded = {record.name: record for record in ledger.processes if _find(record)}
+            living = {_part_of(record) for record in ledger.processes if _find(record)}
+            # A dead server's port is what its living gateway knows of it, and the next one takes it again.
+            self.recorded = {record.name: record for record in ledger.processes if _part_of(record) in living}
         self.end_strays()
         self._write()
 
@@ -174,6 +180,11 @@ class Processes:
             part.write_bytes(ledger.to_bytes())
 
 
+def _part_of(record: Recorded) -> str:
+    """What server and gateway of one model have in common."""
+    return record.name.partition("-")[2] or record.name
+
+
 def _find(record: Recorded) -> psutil.Process | None:
     """The process of a record, if it lives and is no later one with the same number."""
     with contextlib.suppress(psutil.Error):
@@ -203,13 +214,16 @@ def sole_supervisor(folder: Path, endpoint: str) -> Iterator[None]:
 
 
 def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
-    """A port that nobody listens on: the wanted one, if it is."""
-    if wanted and not is_taken(host, wanted):
-        return wanted
-    with socket.socket() as one:
-        one.bind((host, 0))
-        found: int = one.getsockname()[1]
-        return found
+    """A port that nobody listens on: the wanted one, if it is.
+
+    Raises Failed where there is none below those that the system gives to outgoing connections: among those, a server
+    that is started again would find its port taken by a client that had tried to reach it.
+    """
+    tried = random.sample(range(*PORTS), 200)
+    for port in (wanted, *tried) if wanted else tried:
+        if not is_taken(host, port):
+            return port
+    raise Failed(f"no port between {PORTS[0]} and {PORTS[1]} is free on {host}; end what holds them")
 
 
 def check_free(host: str, port: int) -> None:

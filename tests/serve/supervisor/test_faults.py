@@ -79,6 +79,24 @@ def test_a_request_that_had_not_begun_to_be_answered_survives_the_death_of_what_
     assert case.logged()[model.digest] == load.answered[model.digest] + 1
 
 
+def test_an_adopted_server_that_is_killed_comes_back_to_the_gateway_that_it_had(case: Case) -> None:
+    model = case.model("first")
+    before = case.serves(model)
+    before.kill()
+    before.wait()
+    supervisor = case.supervise()
+    case.until(lambda: case.observed.phase is Phase.STEADY and case.answers() == (200, model.digest), "adopted")
+    (gateway,) = case.of_kind("gateway")
+    with case.load() as load:
+        case.until(lambda: load.answered, "an answer")
+        case.of_kind("server")[0].kill()
+        answered = load.answered[model.digest]
+        case.until(lambda: load.answered[model.digest] > answered + 20, "it goes on")
+    assert load.lost == []
+    assert [one.pid for one in case.of_kind("gateway")] == [gateway.pid]
+    assert case.stop(supervisor) == 0
+
+
 def test_a_port_that_somebody_has_is_an_error_that_says_who(make_case: Callable[..., Case]) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
