@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from components.core.decision import DecisionKind, Verdict
 from components.core.errors import Refused
 from components.core.manifest import Reference, read_manifest, resolve_reference
-from components.core.run_request import FOLDER, RunRequest
+from components.core.run_request import CORRECTED, FOLDER, RunRequest
 from components.core.signing import check_moment, read_decision, verify
 from components.core.store import Store
 from components.core.trust import read_trust
@@ -25,8 +25,6 @@ from pipelines.recipe import RecipeBase
 from pipelines.runs import RunFolder
 
 PEOPLE = "people"
-CORRECTED = "corrected"
-"""The role of what users corrected, in a decision to retrain and in the request that rests on it."""
 MAY_ASK = {"release": ("lifecycle", PEOPLE), "lifecycle": ("monitoring",)}
 """Who may ask for which graph: another graph, or people by a signed word about the case."""
 _COMPILING = threading.Lock()

@@ -28,6 +28,7 @@ from pydantic import Field
 from components.core.canonical import canonical_json, sha256
 from components.core.contract import Contract
 from components.core.errors import Failed, InvalidInput
+from components.core.living import living_process
 from components.core.run import Run, State, StepRun
 from components.core.whole_file import whole_file
 
@@ -119,12 +120,7 @@ class RunFolder:
     def process(self) -> psutil.Process | None:
         """The process that works on the run, if it lives."""
         recorded = self._recorded_process()
-        try:
-            process = psutil.Process(recorded["pid"])
-            same = abs(process.create_time() - recorded["started"]) < 1
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except (KeyError, TypeError, ValueError, OverflowError, psutil.NoSuchProcess):
-            return None
+        return living_process(recorded.get("pid", ""), recorded.get("started"))
 
     def orphans(self) -> list[psutil.Process]:
         """Processes of steps that outlived the worker: they are in its session, and run KFP's executor.

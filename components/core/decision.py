@@ -24,6 +24,8 @@ from components.core.store import Store
 FOLDER = "decisions"
 ENVELOPE = "envelope.json"
 """The object of a step's output that holds the envelope of its decision."""
+POLICY = "policy.json"
+"""The object beside it that holds the policy."""
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:sluice:decision:v1"
 

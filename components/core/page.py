@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 from html import escape as as_html
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from components.core.report import Report
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = (
@@ -32,6 +37,26 @@ def legible(text: str) -> str:
 def escape(text: str) -> str:
     """A text as HTML."""
     return as_html(legible(text))
+
+
+def templates(folder: Path) -> Environment:
+    """The templates in a folder: what they fill in is escaped and legible, and nothing in them may be undefined."""
+    # Imported here: a step in a notebook and the command line need none.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _shown(value: Any) -> Any:
+    """Texts as they may be shown; what a template made itself is not a plain text."""
+    return legible(value) if type(value) is str else value
 
 
 def step_page(report: Report, section: str = "") -> str:

@@ -94,10 +94,11 @@ def one_a_request(rows: Iterable[Row]) -> dict[str, Row]:
     found: dict[str, Row] = {}
     for row in rows:
         other = found.get(row["request_id"])
-        if other is None or _worth(row) > _worth(other):
+        if other is None or worth(row) > worth(other):
             found[row["request_id"]] = row
     return found
 
 
-def _worth(row: Row) -> tuple[bool, int]:
+def worth(row: Row) -> tuple[bool, int]:
+    """What the row of an attempt is worth beside another: an answer more than none, a later attempt more."""
     return row["status"] == Status.ANSWERED, row["attempt"] or 0

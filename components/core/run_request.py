@@ -14,6 +14,8 @@ from components.core.manifest import Part
 from components.core.store import Store
 
 FOLDER = "requests"
+CORRECTED = "corrected"
+"""The role of what users corrected, in a decision to retrain and in the request that rests on it."""
 
 
 class RequestedInput(Part):

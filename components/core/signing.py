@@ -46,6 +46,16 @@ def sign(decision: Decision, key_address: str, trust: TrustRoots) -> bytes:
     return data
 
 
+def signer_fields(trust: TrustRoots, name: str, moment: datetime, hours: float) -> dict[str, str]:
+    """What a decision says of who signs it and how long it may be acted on. Raises InvalidInput without a key."""
+    return {
+        "issued": moment.isoformat(),
+        "expires": (moment + timedelta(hours=hours)).isoformat(),
+        "signer": name,
+        "key_id": trust.active_key(name).key_id,
+    }
+
+
 def sign_payload(payload: bytes, payload_type: str, key_address: str, trusted: TrustedKey) -> bytes:
     """The canonical envelope of any payload, signed by the key at ``key_address``; raises as ``sign`` does."""
     from securesystemslib.dsse import Envelope

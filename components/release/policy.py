@@ -7,9 +7,6 @@ import json
 from components.core.errors import InvalidInput
 from components.release.decide.settings import Decide
 
-FILE = "policy.json"
-"""The object beside a decision that holds the policy."""
-
 
 def decide_section(policy: str) -> Decide:
     """Whom the policy asks. Raises InvalidInput for a text that is no policy."""

@@ -26,6 +26,7 @@ from pydantic import Field
 
 from components.core.contract import Contract
 from components.core.errors import Conflict, Failed, InvalidInput
+from components.core.living import living_process
 from components.core.manifest import Part
 from components.core.whole_file import whole_file
 
@@ -69,7 +70,7 @@ class Processes:
         """Takes over what a predecessor recorded and still runs, and ends its strays."""
         if self.path.exists():
             ledger = Ledger.read(self.path.read_bytes(), str(self.path))
-            living = {_part_of(record) for record in ledger.processes if _find(record)}
+            living = {_part_of(record) for record in ledger.processes if _lives(record)}
             # A dead server's port is what its living gateway knows of it, and the next one takes it again.
             self.recorded = {record.name: record for record in ledger.processes if _part_of(record) in living}
         self.end_strays()
@@ -158,7 +159,7 @@ class Processes:
                     process.kill()
 
     async def _gone(self, record: Recorded, seconds: float) -> bool:
-        process, until = _find(record), time.monotonic() + seconds
+        process, until = living_process(record.pid, record.started), time.monotonic() + seconds
         if process is not None:
             with contextlib.suppress(psutil.Error):
                 process.terminate()
@@ -172,7 +173,7 @@ class Processes:
         own = self._own.get(record.pid)
         if own is not None:
             return own.poll() is None  # which also lays it to rest
-        return _find(record) is not None
+        return _lives(record)
 
     def _write(self) -> None:
         ledger = Ledger(processes=tuple(sorted(self.recorded.values(), key=lambda record: record.name)))
@@ -180,18 +181,14 @@ class Processes:
             part.write_bytes(ledger.to_bytes())
 
 
+def _lives(record: Recorded) -> bool:
+    """Whether its process lives, and is no later one with the same number."""
+    return living_process(record.pid, record.started) is not None
+
+
 def _part_of(record: Recorded) -> str:
     """What server and gateway of one model have in common."""
     return record.name.partition("-")[2] or record.name
-
-
-def _find(record: Recorded) -> psutil.Process | None:
-    """The process of a record, if it lives and is no later one with the same number."""
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(record.pid)
-        if abs(process.create_time() - record.started) < 1 and process.status() != psutil.STATUS_ZOMBIE:
-            return process
-    return None
 
 
 @contextmanager

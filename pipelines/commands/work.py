@@ -10,6 +10,7 @@ import click
 from pipelines.commands import options
 
 if TYPE_CHECKING:
+    from pipelines.backends.local_run import Ask
     from pipelines.recipe import RecipeBase
 
 
@@ -81,21 +82,14 @@ def run(
     as_json: bool,
 ) -> int:
     """Runs a recipe's lifecycle, and the release that it asks for. What is done already is not done again."""
-    from components.core.moment import parse_moment
-    from components.core.store import Store
     from pipelines.backends.local_run import Ask
-    from pipelines.follow import carry_out, tell
     from pipelines.recipe import load_recipe
 
     loaded = load_recipe(recipe, assignments)
     environment = options.local_environment(env)
     _check_step(start_from, loaded)
-    if now:
-        parse_moment(now)
     ask = Ask("lifecycle", loaded, environment, now=now, start_from=start_from, use_cache=not no_cache)
-    finished = carry_out(ask, follow_requests=follow, as_json=as_json)
-    tell(finished, Store(environment.store), as_json=as_json)
-    return finished.exit_code
+    return _carry_out(ask, follow, as_json)
 
 
 @click.command(epilog="Example:  sluice monitor recipe.yaml")
@@ -107,18 +101,11 @@ def run(
 @options.as_json
 def monitor(recipe: Path, env: str, assignments: tuple[str, ...], follow: bool, now: str, as_json: bool) -> int:
     """Looks at what the request log gained since the last time, and retrains if that is due. Exit 3: an alert."""
-    from components.core.moment import parse_moment
-    from components.core.store import Store
     from pipelines.backends.local_run import Ask
-    from pipelines.follow import carry_out, tell
     from pipelines.recipe import load_recipe
 
-    loaded, environment = load_recipe(recipe, assignments), options.local_environment(env)
-    if now:
-        parse_moment(now)
-    finished = carry_out(Ask("monitoring", loaded, environment, now=now), follow_requests=follow, as_json=as_json)
-    tell(finished, Store(environment.store), as_json=as_json)
-    return finished.exit_code
+    ask = Ask("monitoring", load_recipe(recipe, assignments), options.local_environment(env), now=now)
+    return _carry_out(ask, follow, as_json)
 
 
 @click.command(epilog="Example:  sluice cancel latest")
@@ -140,6 +127,19 @@ def demo(act: int | None) -> int:
     from pipelines.demo.show import show
 
     return show(act or 0)
+
+
+def _carry_out(ask: Ask, follow: bool, as_json: bool) -> int:
+    """Runs what is asked, tells what came of it, and returns the exit code."""
+    from components.core.moment import parse_moment
+    from components.core.store import Store
+    from pipelines.follow import carry_out, tell
+
+    if ask.now:
+        parse_moment(ask.now)
+    finished = carry_out(ask, follow_requests=follow, as_json=as_json)
+    tell(finished, Store(ask.environment.store), as_json=as_json)
+    return finished.exit_code
 
 
 def _check_step(name: str, recipe: RecipeBase) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,9 @@ import psutil
 
 from components.core.endpoint import Endpoints, EndpointState, open_endpoints
 from components.core.errors import Conflict, Failed, InvalidInput
+from components.core.living import living_process
 from components.core.store import Store
+from components.serve.processes import free_port
 from pipelines.backends.local_run import GRACE_SECONDS
 from pipelines.demo.phrases import AFTER, BEFORE, RENAMED
 from pipelines.demo.tickets import Planted, write_tickets
@@ -110,7 +111,7 @@ class Server:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.port = free_port(place.environment.serving.port)
+        self.port = free_port(wanted=place.environment.serving.port)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -157,18 +158,8 @@ def end_left_over(place: Place) -> None:
     """Ends the server of a demo that was killed before it could."""
     with suppress(FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
         recorded = json.loads((place.folder / "server.json").read_bytes())
-        process = psutil.Process(recorded["pid"])
-        if abs(process.create_time() - recorded["started"]) < 1:
+        process = living_process(recorded["pid"], recorded["started"])
+        if process:
             process.terminate()
             with suppress(psutil.TimeoutExpired):
                 process.wait(GRACE_SECONDS)
-
-
-def free_port(wanted: int) -> int:
-    """The port that is wanted, or any where somebody else has that."""
-    for port in (wanted, 0):
-        with socket.socket() as tried, suppress(OSError):
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind(("127.0.0.1", port))
-            return int(tried.getsockname()[1])
-    raise Failed("no port is free on this machine")

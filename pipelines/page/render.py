@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from components.core.page import legible
+from components.core.page import templates
 from components.core.report import Example, Report
 from components.core.run import Run, State, StepRun
 from pipelines.page import notation
@@ -148,19 +148,9 @@ def render_run(
 
 @cache
 def _environment() -> Environment:
-    # Imported here: the command line starts without it.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     from components.evaluate.gate.drawing import prose
 
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: legible(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(FOLDER)
     names = ["count", "number", "percent", "seconds", "size", "moment", "amount", "figure", "words", "clipped"]
     names += ["reason", "figure_name"]
     environment.filters.update({name: getattr(notation, name) for name in names})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,9 @@ from typing import ClassVar, NamedTuple
 from components.core.decision import FOLDER, Decision, DecisionKind, payload_of
 from components.core.endpoint import EndpointState, open_endpoints
 from components.core.errors import SluiceError
+from components.core.moment import parse_moment
 from components.core.store import Store
+from components.core.wilson import wilson_interval
 from components.monitor.figures import Figures
 from components.monitor.observe.records import comparisons, figures_of
 from pipelines.environment import environment_from
@@ -20,7 +21,6 @@ from pipelines.recipe import recipe_from
 from pipelines.runs import RunFolder
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 260, 56, 16, 18, 34
-Z95 = 1.959964
 TOLD = (DecisionKind.RETRAIN, DecisionKind.RELEASE, DecisionKind.ROLLBACK, DecisionKind.BREAK_GLASS)
 SHIFTS_TOLD = 4
 
@@ -44,7 +44,11 @@ class Point:
     @property
     def span(self) -> Span | None:
         """How many labelled answers were right; None where nobody said anything."""
-        return wilson(self.figures.quality.correct, self.figures.quality.labelled)
+        correct, labelled = self.figures.quality.correct, self.figures.quality.labelled
+        if not labelled:
+            return None
+        low, high = wilson_interval(correct, labelled)
+        return Span(low, correct / labelled, high)
 
     @property
     def drifted(self) -> list[str]:
@@ -110,25 +114,16 @@ def read_story(folder: RunFolder, store: Store) -> Story | None:
     return _story(endpoint, windows, states, decisions, missing)
 
 
-def wilson(correct: int, labelled: int) -> Span | None:
-    """The share of right answers with its interval; None for none."""
-    if not labelled:
-        return None
-    share, square = correct / labelled, Z95**2 / labelled
-    middle, room = share + square / 2, Z95 * math.sqrt((share * (1 - share) + square / 4) / labelled)
-    return Span(max(0.0, (middle - room) / (1 + square)), share, min(1.0, (middle + room) / (1 + square)))
-
-
 def _story(
     endpoint: str, windows: list[Figures], states: list[EndpointState], decisions: list[Decision], missing: list[str]
 ) -> Story:
-    changes = [(_moment(state.changed), state) for state in states if _changed(states, state)]
-    order = sorted([*(_moment(window.until) for window in windows), *(moment for moment, _ in changes)])
+    changes = [(parse_moment(state.changed), state) for state in states if _changed(states, state)]
+    order = sorted([*(parse_moment(window.until) for window in windows), *(moment for moment, _ in changes)])
     room = (WIDTH - LEFT - RIGHT) / (len(order) + 1)
     x = {moment: round(LEFT + room * (index + 1), 1) for index, moment in enumerate(order)}
     retrain = {decision.issued_at: str(decision.verdict) for decision in decisions if _decides(decision)}
     points = tuple(
-        Point(window, x[_moment(window.until)], retrain.get(_moment(window.until), "")) for window in windows
+        Point(window, x[parse_moment(window.until)], retrain.get(parse_moment(window.until), "")) for window in windows
     )
     marks = tuple(Mark(x[moment], f"generation {state.generation}") for moment, state in changes)
     events = [*_observed(points), *(_told(decision) for decision in decisions), *_served(changes)]
@@ -174,7 +169,9 @@ def _observed(points: tuple[Point, ...]) -> Iterator[Event]:
             said += f" ({span.share:.0%}, 95 % interval {span.low:.0%} to {span.high:.0%})"
         said += f"; drifted: {', '.join(point.drifted[:SHIFTS_TOLD])}" if point.drifted else "; nothing drifted"
         said += "".join(f". {fault.text}" for fault in figures.faults)
-        yield Event(_moment(figures.until), "drifted" if point.drifted or figures.faults else "seen", "a window", said)
+        yield Event(
+            parse_moment(figures.until), "drifted" if point.drifted or figures.faults else "seen", "a window", said
+        )
 
 
 def _told(decision: Decision) -> Event:
@@ -189,10 +186,6 @@ def _served(changes: list[tuple[datetime, EndpointState]]) -> Iterator[Event]:
     for moment, state in changes:
         assert state.champion
         yield Event(moment, "promoted", f"generation {state.generation}", f"{state.champion.digest[:12]}… should serve")
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def story_of(run_folder: Path, store: Store) -> Story | None:

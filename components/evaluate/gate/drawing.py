@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from components.core.decision import Verdict
 from components.core.evidence import Contest, GateEvidence, Tally
-from components.core.page import legible
+from components.core.page import legible, templates
 from components.evaluate.gate.forest import counted, finite, groups, written
 
 if TYPE_CHECKING:
@@ -65,23 +65,9 @@ def prose(text: str) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(FOLDER)
     environment.filters.update(clipped=_clipped, prose=prose, sentence=_sentence, share=_share)
     return environment
-
-
-def _shown(value: Any) -> Any:
-    """Texts as they may be shown; what the template made itself is not a plain text."""
-    return legible(value) if type(value) is str else value
 
 
 class Side(NamedTuple):

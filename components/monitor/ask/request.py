@@ -6,7 +6,7 @@ from components.core.attempt import Attempt, Outcome
 from components.core.decision import Decision, Verdict, decision_in
 from components.core.errors import Refused
 from components.core.manifest import Manifest, Reference, read_manifest
-from components.core.run_request import RequestedInput, RunRequest
+from components.core.run_request import CORRECTED, RequestedInput, RunRequest
 from components.core.store import Store
 from components.monitor.ask.settings import Ask
 
@@ -32,7 +32,7 @@ def ask(
     if decided.verdict is not Verdict.RETRAIN:
         raise Refused(f"{decision.key}: decides to {decided.verdict}, not to retrain; nothing was asked for")
     _check_named(attempt.store, decided, corrected)
-    given = RequestedInput(role="corrected", content_digest=corrected.content_digest, reference=corrected.reference())
+    given = RequestedInput(role=CORRECTED, content_digest=corrected.content_digest, reference=corrected.reference())
     asked = RunRequest(
         graph=settings.graph,
         spec=spec,
@@ -49,7 +49,7 @@ def ask(
 
 def _check_named(store: Store, decided: Decision, corrected: Manifest) -> None:
     """Feedback is an attack surface: what is learned from is what lay there when the decision was signed."""
-    named = next((one for one in decided.evidence if one.role == "corrected"), None)
+    named = next((one for one in decided.evidence if one.role == CORRECTED), None)
     where = Reference(key=named.key, digest=named.digest, content_digest="") if named else None
     if where is None or read_manifest(store, where).content_digest != corrected.content_digest:
         raise Refused(

@@ -18,6 +18,7 @@ from components.core.manifest import Kind, Manifest, read_beside
 from components.core.report import Figure
 from components.core.request_log import Status
 from components.core.rows import Row
+from components.core.wilson import wilson_interval
 from components.monitor.describe.features import FEATURES, SCHEMA, Sort, request_features
 from components.monitor.describe.quality import Quality, quality
 from components.monitor.describe.settings import Describe
@@ -142,11 +143,9 @@ def _tell(attempt: Attempt, found: Profile) -> None:
 
 def accuracy(one: OfModel) -> Figure:
     """The share of right answers with its interval (Wilson 1927)."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(one.quality.correct, one.quality.labelled).proportion_ci(method="wilson")
+    low, high = wilson_interval(one.quality.correct, one.quality.labelled)
     share = one.quality.correct / one.quality.labelled
-    return Figure(value=share, unit="share", low=float(interval.low), high=float(interval.high), n=one.quality.labelled)
+    return Figure(value=share, unit="share", low=low, high=high, n=one.quality.labelled)
 
 
 def _listed(attempt: Attempt, features: pa.Table, settings: Describe) -> Iterator[Row]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from components.core.page import legible
+from components.core.page import templates
 from components.monitor.drift.compare import Found
 from components.monitor.drift.pictures import CHART_HEIGHT, CHART_WIDTH, HEIGHT, LEFT, WIDTH, chart, interval, picture
 from components.monitor.figures import Figures, Score
@@ -67,25 +67,10 @@ def _told(score: Score) -> str:
 
 @cache
 def _environment() -> Environment:
-    # Imported here: drift in a notebook needs no template.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(FOLDER)
     environment.filters["probability"] = _probability
     environment.filters["moment"] = _moment
     return environment
-
-
-def _shown(value: Any) -> Any:
-    """Texts as they may be shown; what the template made itself is not a plain text."""
-    return legible(value) if type(value) is str else value
 
 
 def _probability(value: float) -> str:

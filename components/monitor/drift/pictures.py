@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.wilson import wilson_interval
 from components.monitor.describe.features import Sort
 from components.monitor.drift.compare import Found, Pair
 from components.monitor.figures import Figures, Score
@@ -117,10 +118,7 @@ def chart(windows: Sequence[Figures]) -> Chart | None:
 
 def interval(score: Score) -> tuple[float, float]:
     """The 95 % interval of a share of right answers (Wilson 1927, JASA 22:209)."""
-    from scipy.stats import binomtest
-
-    found = binomtest(score.correct, score.labelled).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    return wilson_interval(score.correct, score.labelled)
 
 
 def _new(windows: Sequence[Figures], at: int) -> bool:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from components.core.attempt import Attempt
 from components.core.errors import InvalidInput
 from components.core.manifest import read_manifest
-from components.core.request_log import RequestLog, Status, Table
+from components.core.request_log import RequestLog, Status, Table, worth
 from components.core.rows import Row, RowWriter
 from components.monitor.observe.records import Window
 from components.monitor.observe.taking import Taking
@@ -67,7 +67,7 @@ def survey(attempt: Attempt, log: RequestLog, taking: Taking, endpoint: str, fut
             if reason or started is None:
                 refuse(attempt, table.slice(at, 1).to_pylist()[0], str(reason))
                 continue
-            place = Place(row["status"] == Status.ANSWERED, row["attempt"] or 0, key, at, started)
+            place = Place(*worth(row), key, at, started)
             other = asked.places.get(row["request_id"])
             asked.merged += other is not None
             if other is None or place[:2] > other[:2]:

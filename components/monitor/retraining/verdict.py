@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 from components.core.attempt import Attempt, Draft, Outcome
-from components.core.decision import ENVELOPE, Decision, DecisionKind, Evidence, keep_decision
+from components.core.decision import ENVELOPE, POLICY, Decision, DecisionKind, Evidence, keep_decision
 from components.core.endpoint import open_endpoints
 from components.core.errors import InvalidInput
 from components.core.manifest import Kind, Manifest, Reference, Shard, read_beside
 from components.core.moment import parse_moment
 from components.core.report import Example, Figure
-from components.core.signing import policy_digest, sign
+from components.core.run_request import CORRECTED
+from components.core.signing import policy_digest, sign, signer_fields
 from components.core.store import Store
-from components.core.trust import TrustRoots, read_trust
+from components.core.trust import read_trust
 from components.monitor.figures import FIGURES, Figures
 from components.monitor.observe.records import Window, window_key
 from components.monitor.retraining.history import history_of
@@ -21,8 +20,6 @@ from components.monitor.retraining.rule import Answer, decide
 from components.monitor.retraining.settings import Retraining
 
 SIGNER = "monitor"
-POLICY = "policy.json"
-"""The object beside a decision that holds the policy."""
 
 
 def retraining(
@@ -66,7 +63,7 @@ def retraining(
         reasons=(*answer.reasons, *found.ignored),
         evidence=(*named, *_corrected(attempt.store, figures), *found.evidence),
         policy=policy_digest(settings.encode()),
-        **_signer(roots, parse_moment(now), settings),
+        **signer_fields(roots, SIGNER, parse_moment(now), settings.valid_hours),
     )
     return _commit(attempt, evidence, settings, answer, decision, (sign(decision, key, roots), kept))
 
@@ -88,8 +85,8 @@ def _corrected(store: Store, figures: Figures) -> tuple[Evidence, ...]:
     key = window_key(figures.endpoint, parse_moment(figures.until))
     if not store.exists(key):
         return ()
-    named = Window.read(store.read(key), key).outputs.get("corrected")
-    return (Evidence(role="corrected", key=named.key, digest=named.digest),) if named else ()
+    named = Window.read(store.read(key), key).outputs.get(CORRECTED)
+    return (Evidence(role=CORRECTED, key=named.key, digest=named.digest),) if named else ()
 
 
 def _commit(
@@ -117,12 +114,3 @@ def _champion(endpoints: str, endpoint: str, digest: str) -> Reference | None:
     history = open_endpoints(endpoints).history(endpoint)
     named = (state.champion for state in reversed(history) if state.champion)
     return next((champion for champion in named if champion.digest == digest), None)
-
-
-def _signer(roots: TrustRoots, moment: datetime, settings: Retraining) -> dict[str, str]:
-    return {
-        "issued": moment.isoformat(),
-        "expires": (moment + timedelta(hours=settings.valid_hours)).isoformat(),
-        "signer": SIGNER,
-        "key_id": roots.active_key(SIGNER).key_id,
-    }

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from components.core.attempt import Attempt, Draft, Outcome
 from components.core.canonical import sha256
-from components.core.decision import ENVELOPE, Decision, DecisionKind, Evidence, Permits, Reason, Verdict, keep_decision
+from components.core.decision import (
+    ENVELOPE,
+    POLICY,
+    Decision,
+    DecisionKind,
+    Evidence,
+    Permits,
+    Reason,
+    Verdict,
+    keep_decision,
+)
 from components.core.errors import InvalidInput
 from components.core.evidence import GateEvidence, read_evidence
 from components.core.manifest import Kind, Manifest
 from components.core.moment import parse_moment
 from components.core.report import Example
-from components.core.signing import policy_digest, sign
+from components.core.signing import policy_digest, sign, signer_fields
 from components.core.trust import TrustRoots, read_trust
 from components.release.decide.settings import Decide
 from components.release.people import Words, words_about
-from components.release.policy import FILE as POLICY
 
 SIGNER = "release"
 
@@ -63,7 +71,7 @@ def decide(
         Evidence(role="policy", key=kept.uri, digest=kept.sha256),
     )
     where = {"endpoint": endpoint, "environment": environment, "case": case}
-    decision = _decision(found, answer, named, **where, **_signer(roots, moment, settings))
+    decision = _decision(found, answer, named, **where, **signer_fields(roots, SIGNER, moment, settings.valid_hours))
     envelope = sign(decision, key, roots)
     keep_decision(attempt.store, decision, envelope)
     attempt.examples.append(Example(title=f"decision {decision.id}", before=answer.said))
@@ -86,15 +94,6 @@ def _decision(found: GateEvidence, answer: Answer, named: tuple[Evidence, ...], 
         policy=found.policy,
         **where,
     )
-
-
-def _signer(roots: TrustRoots, moment: datetime, settings: Decide) -> dict[str, str]:
-    return {
-        "issued": moment.isoformat(),
-        "expires": (moment + timedelta(hours=settings.valid_hours)).isoformat(),
-        "signer": SIGNER,
-        "key_id": roots.active_key(SIGNER).key_id,
-    }
 
 
 def _who_may(roots: TrustRoots, settings: Decide, environment: str) -> tuple[str, ...]:

@@ -115,69 +115,73 @@ def _listen(config: GatewayConfig) -> socket.socket:
         raise InvalidInput(f"{where}: cannot listen there: {error}; take another address") from error
 
 
-def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
+class _Connection(HttpToolsProtocol):
     """uvicorn's protocol with what it leaves out: limits of a head's size and time, and errors in OpenAI's shape."""
 
-    class Connection(HttpToolsProtocol):
-        head_bytes = 0
-        in_head, in_body = True, False
-        timer: asyncio.TimerHandle | None = None
+    seconds = 0.0
+    """How long a head, or what is left of a body, may take."""
+    head_bytes = 0
+    in_head, in_body = True, False
+    timer: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._expect(self._too_slow)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect(self._too_slow)
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._expect(None)
-            super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect(None)
+        super().connection_lost(exc)
 
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self.in_head:
-                self.head_bytes += len(data)
-                if self.head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
-                    self._refuse(431, f"the headers are longer than {MOST_HEAD_BYTES} bytes", "headers_too_long")
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.in_head:
+            self.head_bytes += len(data)
+            if self.head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+                self._refuse(431, f"the headers are longer than {MOST_HEAD_BYTES} bytes", "headers_too_long")
 
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self.scope["state"]["abort"] = self.transport.abort
-            self.in_head, self.head_bytes = True, 0
-            self._expect(self._too_slow)
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"]["abort"] = self.transport.abort
+        self.in_head, self.head_bytes = True, 0
+        self._expect(self._too_slow)
 
-        def on_headers_complete(self) -> None:
-            self.in_head, self.in_body = False, True
-            self._expect(None)
-            super().on_headers_complete()
+    def on_headers_complete(self) -> None:
+        self.in_head, self.in_body = False, True
+        self._expect(None)
+        super().on_headers_complete()
 
-        def on_message_complete(self) -> None:
-            self.in_body = False
-            self._expect(None)
-            super().on_message_complete()
+    def on_message_complete(self) -> None:
+        self.in_body = False
+        self._expect(None)
+        super().on_message_complete()
 
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            if self.in_body:  # what comes now is dropped, for a while: the client reads its answer afterwards
-                self._expect(self.transport.abort)
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.in_body:  # what comes now is dropped, for a while: the client reads its answer afterwards
+            self._expect(self.transport.abort)
 
-        def send_400_response(self, msg: str) -> None:
-            self._refuse(400, msg, "invalid_http")
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, msg, "invalid_http")
 
-        def _too_slow(self) -> None:
-            if self.head_bytes:
-                self._refuse(408, f"the headers took longer than {limits.body_seconds:g} s", "headers_too_slow")
-            else:
-                self.transport.close()
-
-        def _expect(self, otherwise: Callable[[], Any] | None) -> None:
-            """Calls ``otherwise`` unless what is to come has come in time."""
-            if self.timer:
-                self.timer.cancel()
-            self.timer = self.loop.call_later(limits.body_seconds, otherwise) if otherwise else None
-
-        def _refuse(self, status: int, message: str, code: str) -> None:
-            body = ApiError(status, message, code).body
-            head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-            self.transport.write(STATUS_LINE[status] + head.encode() + body)
+    def _too_slow(self) -> None:
+        if self.head_bytes:
+            self._refuse(408, f"the headers took longer than {self.seconds:g} s", "headers_too_slow")
+        else:
             self.transport.close()
 
-    return Connection
+    def _expect(self, otherwise: Callable[[], Any] | None) -> None:
+        """Calls ``otherwise`` unless what is to come has come in time."""
+        if self.timer:
+            self.timer.cancel()
+        self.timer = self.loop.call_later(self.seconds, otherwise) if otherwise else None
+
+    def _refuse(self, status: int, message: str, code: str) -> None:
+        body = ApiError(status, message, code).body
+        head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[status] + head.encode() + body)
+        self.transport.close()
+
+
+def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
+    """The protocol for these limits; uvicorn takes a class and makes its connections itself."""
+    return type("Connection", (_Connection,), {"seconds": limits.body_seconds})
