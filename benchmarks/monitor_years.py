@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from components.core.decision import Verdict
+from components.monitor.drift.compare import holm
 from components.monitor.drift.settings import Drift
 from components.monitor.figures import Figures, Score, Shift
 from components.monitor.retraining.rule import Answer, History, Retrained, decide
@@ -48,15 +49,6 @@ class World:
         return ACCURACY - self.fall * min(max(week - self.begins + 1, 0) / self.takes, 1.0)
 
 
-def holm(p: np.ndarray) -> np.ndarray:
-    """p-values with the family-wise error held (Holm 1979)."""
-    order = np.argsort(p)
-    adjusted = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
-    back = np.empty_like(adjusted)
-    back[order] = adjusted
-    return back
-
-
 def no_shifts(generator: Generator, requests: int = REQUESTS) -> tuple[Shift, ...]:
     """What drift finds where nothing drifted: p-values even on 0 to 1, each with the distance that it belongs to."""
     window = generator.normal(size=(FEATURES, 1))
@@ -78,7 +70,7 @@ def no_shifts(generator: Generator, requests: int = REQUESTS) -> tuple[Shift, ..
             drifted=adjusted <= DRIFT.alpha and effect >= LEAST_EFFECT,
         )
         for number, (one, adjusted, effect) in enumerate(
-            zip(p.tolist(), holm(p).tolist(), effects.tolist(), strict=True)
+            zip(p.tolist(), holm(p.tolist()), effects.tolist(), strict=True)
         )
     )
 

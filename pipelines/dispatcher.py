@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from components.core.decision import DecisionKind, Verdict
 from components.core.errors import Refused
-from components.core.manifest import Reference, read_manifest, resolve_reference
+from components.core.manifest import read_manifest, resolve_reference
 from components.core.run_request import CORRECTED, FOLDER, RunRequest
 from components.core.signing import check_moment, read_decision, verify
 from components.core.store import Store
@@ -105,11 +105,7 @@ def _check_retraining(request: RunRequest, store: Store, recipe: RecipeBase, env
             f"{where}: rests on a decision of kind {decision.kind} ({decision.verdict}), not on one to retrain"
         )
     check_moment(decision, datetime.now(UTC), where)
-    corrected = [
-        Reference(key=one.key, digest=one.digest, content_digest="")
-        for one in decision.evidence
-        if one.role == CORRECTED
-    ]
+    corrected = (one.named for one in decision.evidence if one.role == CORRECTED)
     named = {(CORRECTED, read_manifest(store, one).content_digest) for one in corrected}
     if {(given.role, given.content_digest) for given in request.inputs} != named:
         raise Refused(f"{where}: would learn from something else than its decision names; run monitoring again")

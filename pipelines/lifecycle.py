@@ -13,14 +13,17 @@ def lifecycle(place: Placement, release: str) -> Any:
     Its parameter ``corrected`` names what users corrected, where monitoring asked for this run; it is empty elsewhere.
     """
 
+    def cleaned(documents: Any) -> Any:
+        documents = place("validate", documents=documents).outputs["validated"]
+        documents = place("curate", documents=documents).outputs["curated"]
+        documents = place("deduplicate", documents=documents).outputs["deduplicated"]
+        return place("redact", documents=documents).outputs["redacted"]
+
     @dsl.pipeline(name="lifecycle", description="Sources to a candidate, and the request for its release.")
     def graph(now: str, corrected: str = "") -> None:
         sources = place("resolve", now=now).outputs[WORD]
         documents = place("ingest", sources=sources).outputs["documents"]
-        documents = place("validate", documents=documents).outputs["validated"]
-        documents = place("curate", documents=documents).outputs["curated"]
-        documents = place("deduplicate", documents=documents).outputs["deduplicated"]
-        documents = place("redact", documents=documents).outputs["redacted"]
+        documents = cleaned(documents)
 
         # The exam is fixed before anything is trained, and before anything is learned from traffic: whoever writes
         # corrections can neither put a question into it nor push one out.
@@ -32,10 +35,7 @@ def lifecycle(place: Placement, release: str) -> Any:
             # What traffic teaches is cleaned like all data, beside it and against exactly that exam.
             style = place.recipe.settings("format").encode()
             documents = place("corrections", documents=documents, corrected=corrected, style=style).outputs["extended"]
-            documents = place("validate", documents=documents).outputs["validated"]
-            documents = place("curate", documents=documents).outputs["curated"]
-            documents = place("deduplicate", documents=documents).outputs["deduplicated"]
-            documents = place("redact", documents=documents).outputs["redacted"]
+            documents = cleaned(documents)
         clean = place("decontaminate", documents=documents, suites=suites)
 
         conversations = place("format", documents=clean.outputs["decontaminated"]).outputs["conversations"]

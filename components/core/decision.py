@@ -84,6 +84,11 @@ class Evidence(Part):
     key: str
     digest: str
 
+    @property
+    def named(self) -> Reference:
+        """The manifest by place and digest; evidence does not say what it holds."""
+        return Reference(key=self.key, digest=self.digest, content_digest="")
+
 
 class Decision(Contract):
     """One decision about one endpoint. Its id is the digest of the statement that is signed."""

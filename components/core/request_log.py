@@ -13,8 +13,9 @@ the writing, it turns up later than that. Whoever remembers which partitions it 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import pyarrow as pa
@@ -42,6 +43,9 @@ class Status(StrEnum):
 
 
 SCHEMAS = {Table.REQUESTS: REQUESTS, Table.FEEDBACK: FEEDBACK}
+
+
+_SEALED = re.compile(r"/(\d{8}T\d{6}\.\d{6}Z)-[^/]*$")
 
 
 class RequestLog:
@@ -87,6 +91,15 @@ class RequestLog:
         """The rows of partitions, as a stream."""
         for key in sorted(keys):
             yield from self.read(key, table).to_batches()
+
+
+def sealed(key: str) -> datetime | None:
+    """When a partition was sealed, as its key says; None where it does not say."""
+    found = _SEALED.search(key)
+    try:
+        return datetime.strptime(found[1], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC) if found else None
+    except ValueError:
+        return None
 
 
 def one_a_request(rows: Iterable[Row]) -> dict[str, Row]:

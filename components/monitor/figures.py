@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from components.core.contract import Contract
@@ -43,6 +45,16 @@ class Score(Part):
 
     correct: int = Field(default=0, ge=0)
     labelled: int = Field(default=0, ge=0)
+
+    @property
+    def share(self) -> float:
+        """Right answers among the labelled ones, from 0 to 1; nan without any."""
+        return self.correct / self.labelled if self.labelled else float("nan")
+
+
+def pooled(scores: Sequence[Score]) -> Score:
+    """All answers of several windows together."""
+    return Score(correct=sum(score.correct for score in scores), labelled=sum(score.labelled for score in scores))
 
 
 class Figures(Contract):

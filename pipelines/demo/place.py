@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import psutil
@@ -45,17 +46,17 @@ class Place:
         assert isinstance(environment, LocalEnvironment)
         self.environment = environment
 
-    @property
+    @cached_property
     def recipe(self) -> RecipeBase:
         """The recipe that serves, and that monitoring asks to be run again."""
         return load_recipe(RECIPE, (f"resolve.root={self.folder / 'data'}",))
 
-    @property
+    @cached_property
     def store(self) -> Store:
         """Where its artifacts lie."""
         return Store(self.environment.store)
 
-    @property
+    @cached_property
     def endpoints(self) -> Endpoints:
         """What should serve."""
         return open_endpoints(self.environment.endpoints)

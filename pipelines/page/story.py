@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -117,7 +117,7 @@ def read_story(folder: RunFolder, store: Store) -> Story | None:
 def _story(
     endpoint: str, windows: list[Figures], states: list[EndpointState], decisions: list[Decision], missing: list[str]
 ) -> Story:
-    changes = [(parse_moment(state.changed), state) for state in states if _changed(states, state)]
+    changes = [(parse_moment(state.changed), state) for state in _changes(states)]
     order = sorted([*(parse_moment(window.until) for window in windows), *(moment for moment, _ in changes)])
     room = (WIDTH - LEFT - RIGHT) / (len(order) + 1)
     x = {moment: round(LEFT + room * (index + 1), 1) for index, moment in enumerate(order)}
@@ -131,7 +131,7 @@ def _story(
 
 
 def _windows(store: Store, endpoint: str, missing: list[str]) -> Iterator[Figures]:
-    for compared in comparisons(store, endpoint, datetime.max.replace(tzinfo=UTC) - timedelta(days=1)):
+    for compared in comparisons(store, endpoint):
         try:
             yield figures_of(store, compared.evidence)
         except SluiceError as error:
@@ -154,10 +154,11 @@ def _decides(decision: Decision) -> bool:
     return decision.kind is DecisionKind.RETRAIN
 
 
-def _changed(states: list[EndpointState], state: EndpointState) -> bool:
-    """Whether a generation let another model serve; a freeze does not."""
-    before = next((other for other in states if other.generation == state.generation - 1), None)
-    return state.champion is not None and (before is None or before.champion != state.champion)
+def _changes(states: list[EndpointState]) -> Iterator[EndpointState]:
+    """The generations that let another model serve; a freeze does not."""
+    for before, state in zip((None, *states), states, strict=False):
+        if state.champion and (before is None or before.champion != state.champion):
+            yield state
 
 
 def _observed(points: tuple[Point, ...]) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from components.core.canonical import sha256
 from components.core.decision import Decision, DecisionKind, Evidence, Permits, Verdict, decision_key
 from components.core.endpoint import MAY
-from components.core.manifest import MANIFEST, Reference
+from components.core.manifest import MANIFEST
 from components.core.signing import verify
 from components.core.trust import TrustRoots
 from components.release.people import counts
@@ -136,7 +136,7 @@ class Decisions:
         if named is None:
             yield Node("evidence", "a decision of this kind rests on a gate's evidence, and names none", Mark.BROKEN)
             return
-        evidence = Reference(key=named.key, digest=named.digest, content_digest="")
+        evidence = named.named
         yield self.artifacts.node("evidence", evidence)
         if evidence.digest not in self.artifacts.manifests:
             return
@@ -176,5 +176,5 @@ class Decisions:
             return "unchanged"
 
         if named.key.endswith(f"/{MANIFEST}"):
-            return self.artifacts.node(named.role, Reference(key=named.key, digest=named.digest, content_digest=""))
+            return self.artifacts.node(named.role, named.named)
         return checked(f"{named.role}  {named.key}", check, DAMAGE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from components.core.attempt import Attempt, Outcome
 from components.core.decision import Decision, Verdict, decision_in
 from components.core.errors import Refused
-from components.core.manifest import Manifest, Reference, read_manifest
+from components.core.manifest import Manifest, read_manifest
 from components.core.run_request import CORRECTED, RequestedInput, RunRequest
 from components.core.store import Store
 from components.monitor.ask.settings import Ask
@@ -50,8 +50,7 @@ def ask(
 def _check_named(store: Store, decided: Decision, corrected: Manifest) -> None:
     """Feedback is an attack surface: what is learned from is what lay there when the decision was signed."""
     named = next((one for one in decided.evidence if one.role == CORRECTED), None)
-    where = Reference(key=named.key, digest=named.digest, content_digest="") if named else None
-    if where is None or read_manifest(store, where).content_digest != corrected.content_digest:
+    if named is None or read_manifest(store, named.named).content_digest != corrected.content_digest:
         raise Refused(
             f"{corrected.key}: is not what decision {decided.id[:12]} names to learn from; run monitoring from its"
             " first step"

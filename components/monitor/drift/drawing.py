@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING
 
 from components.core.page import templates
 from components.monitor.drift.compare import Found
-from components.monitor.drift.pictures import CHART_HEIGHT, CHART_WIDTH, HEIGHT, LEFT, WIDTH, chart, interval, picture
-from components.monitor.figures import Figures, Score
+from components.monitor.drift.pictures import (
+    CHART_HEIGHT,
+    CHART_WIDTH,
+    HEIGHT,
+    LEFT,
+    WIDTH,
+    chart,
+    moment,
+    picture,
+    told,
+)
+from components.monitor.figures import Figures
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -40,8 +50,8 @@ def drift_section(figures: Figures, earlier: Sequence[Figures], found: Sequence[
         shifts=[one.shift for one in ranked],
         chart=chart([*earlier, figures]),
         alpha=alpha,
-        quality=_told(figures.quality),
-        reference=_told(figures.reference),
+        quality=told(figures.quality),
+        reference=told(figures.reference),
         size={"width": WIDTH, "height": HEIGHT, "wide": CHART_WIDTH, "high": CHART_HEIGHT, "left": LEFT},
     )  # fmt: skip
 
@@ -56,26 +66,13 @@ def _title(figures: Figures, moved: Sequence[Found]) -> str:
     return drift[:1].upper() + drift[1:]
 
 
-def _told(score: Score) -> str:
-    """A score with its interval, in words; empty where nobody judged."""
-    if not score.labelled:
-        return ""
-    low, high = interval(score)
-    share = 100 * score.correct / score.labelled
-    return f"{share:.1f} % of {score.labelled:,} ({100 * low:.1f} to {100 * high:.1f})"
-
-
 @cache
 def _environment() -> Environment:
     environment = templates(FOLDER)
     environment.filters["probability"] = _probability
-    environment.filters["moment"] = _moment
+    environment.filters["moment"] = moment
     return environment
 
 
 def _probability(value: float) -> str:
     return "below 0.0001" if value < 0.0001 else f"{value:.2g}"
-
-
-def _moment(text: str) -> str:
-    return text[:16].replace("T", " ")

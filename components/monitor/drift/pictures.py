@@ -121,6 +121,18 @@ def interval(score: Score) -> tuple[float, float]:
     return wilson_interval(score.correct, score.labelled)
 
 
+def told(score: Score) -> str:
+    """A score with its interval, in words; empty where nobody judged."""
+    if not score.labelled:
+        return ""
+    low, high = interval(score)
+    return f"{100 * score.share:.1f} % of {score.labelled:,} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def moment(text: str) -> str:
+    return text[:16].replace("T", " ")
+
+
 def _new(windows: Sequence[Figures], at: int) -> bool:
     now, before = windows[at], windows[at - 1]
     return (now.model, now.released) != (before.model, before.released)
@@ -128,13 +140,12 @@ def _new(windows: Sequence[Figures], at: int) -> bool:
 
 def _point(one: Figures, x: float, y: Any, release: bool) -> Point:
     score = one.quality
-    when = one.until[:16].replace("T", " ")
+    when = moment(one.until)
     if not score.labelled:
         return Point(round(x, 1), None, 0, 0, f"{when}: nobody judged an answer", bool(one.faults), release)
     low, high = interval(score)
-    share = score.correct / score.labelled
-    label = f"{when}: {100 * share:.1f} % of {score.labelled:,} ({100 * low:.1f} to {100 * high:.1f})"
-    return Point(round(x, 1), y(share), y(low), y(high), label, bool(one.faults), release)
+    label = f"{when}: {told(score)}"
+    return Point(round(x, 1), y(score.share), y(low), y(high), label, bool(one.faults), release)
 
 
 def _dates(windows: Sequence[Figures], points: list[Point]) -> list[tuple[float, str, str]]:

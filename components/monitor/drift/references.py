@@ -19,7 +19,7 @@ from components.monitor.describe.profile import drawn
 from components.monitor.describe.summary import read_features, read_profile
 from components.monitor.drift.serving import Champion
 from components.monitor.drift.settings import Drift
-from components.monitor.figures import Score
+from components.monitor.figures import Score, pooled
 from components.monitor.observe.records import comparisons
 
 _DEPTH = 20
@@ -111,10 +111,7 @@ def release(store: Store, endpoint: str, champion: Champion, until: datetime, se
             continue
         found.profiles.append(output)
         found.features = pa.concat_tables([found.features, features])
-        found.quality = Score(
-            correct=found.quality.correct + quality.quality.correct,
-            labelled=found.quality.labelled + quality.quality.labelled,
-        )
+        found.quality = pooled([found.quality, quality.quality])
     return found
 
 

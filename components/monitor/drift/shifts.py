@@ -146,7 +146,7 @@ def _figures(
 def _earlier(attempt: Attempt, endpoint: str, until: datetime) -> list[Figures]:
     """The figures of earlier windows for the page; one that is gone is left out of it, for nothing is decided by it."""
     found = []
-    for record in comparisons(attempt.store, endpoint, until)[-MOST_WINDOWS:]:
+    for record in comparisons(attempt.store, endpoint, until, last=MOST_WINDOWS):
         try:
             found.append(figures_of(attempt.store, record.evidence))
         except InvalidInput:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from components.core.attempt import Attempt
 from components.core.errors import InvalidInput
 from components.core.manifest import read_manifest
+from components.core.moment import parse_moment
 from components.core.request_log import RequestLog, Status, Table, worth
 from components.core.rows import Row, RowWriter
 from components.monitor.observe.records import Window
@@ -130,9 +131,8 @@ def outputs_of(
 def moment_of(text: str | None) -> datetime | None:
     """A moment of the log; None for what is none."""
     try:
-        moment = datetime.fromisoformat(text or "")
-        return moment.astimezone(UTC) if moment.tzinfo else None
-    except (ValueError, OverflowError):
+        return parse_moment(text or "")
+    except InvalidInput:
         return None
 
 

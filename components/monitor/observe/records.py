@@ -9,6 +9,7 @@ gives the same window again, whatever came later.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from pydantic import Field
@@ -71,15 +72,32 @@ def windows(store: Store, endpoint: str, before: datetime, since: datetime | Non
     return [Window.read(store.read(key), key) for key in _keys(store, f"windows/{endpoint}", before, since)]
 
 
+def window_at(store: Store, endpoint: str, until: datetime) -> Window | None:
+    """The window that ended at a moment; None where none was taken then."""
+    key = window_key(endpoint, until)
+    return Window.read(store.read(key), key) if store.exists(key) else None
+
+
 def last_window(store: Store, endpoint: str, before: datetime) -> Window | None:
     """The last window that ended before a moment; None where there was none."""
     keys = _keys(store, f"windows/{endpoint}", before, None)
     return Window.read(store.read(keys[-1]), keys[-1]) if keys else None
 
 
-def comparisons(store: Store, endpoint: str, before: datetime, since: datetime | None = None) -> list[Compared]:
-    """The comparisons of windows that ended before a moment, the first one first."""
-    return [Compared.read(store.read(key), key) for key in _keys(store, f"compared/{endpoint}", before, since)]
+def comparisons(
+    store: Store,
+    endpoint: str,
+    before: datetime | None = None,
+    since: datetime | None = None,
+    last: int | None = None,
+) -> Iterator[Compared]:
+    """The comparisons of windows that ended before a moment, the first one first, each read when it is asked for.
+
+    Only those that ended from ``since`` on, and of these the ``last`` so many.
+    """
+    keys = _keys(store, f"compared/{endpoint}", before, since)
+    for key in keys[-last:] if last else keys:
+        yield Compared.read(store.read(key), key)
 
 
 def figures_of(store: Store, evidence: Reference) -> Figures:
@@ -92,6 +110,6 @@ def _name(moment: datetime) -> str:
     return f"{moment:%Y%m%dT%H%M%S.%f}Z"
 
 
-def _keys(store: Store, folder: str, before: datetime, since: datetime | None) -> list[str]:
-    last, first = f"{folder}/{_name(before)}.json", f"{folder}/{_name(since)}.json" if since else ""
-    return [key for key in store.list(folder) if key.endswith(".json") and first <= key < last]
+def _keys(store: Store, folder: str, before: datetime | None, since: datetime | None) -> list[str]:
+    last, first = (f"{folder}/{_name(moment)}.json" if moment else "" for moment in (before, since))
+    return [key for key in store.list(folder) if key.endswith(".json") and first <= key and (not last or key < last)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -10,12 +9,10 @@ import pyarrow as pa
 
 from components.core.errors import InvalidInput
 from components.core.moment import parse_moment
-from components.core.request_log import RequestLog, Table
+from components.core.request_log import RequestLog, Table, sealed
 from components.core.store import Store
-from components.monitor.observe.records import Window, last_window, window_key, windows
+from components.monitor.observe.records import Window, last_window, window_at, windows
 from components.monitor.observe.settings import Observe
-
-_SEALED = re.compile(r"/(\d{8}T\d{6}\.\d{6}Z)-[^/]*$")
 
 
 @dataclass
@@ -56,7 +53,7 @@ def take(store: Store, log: RequestLog, endpoint: str, until: datetime, settings
     oldest = parse_moment(last.until) - reach if last else None
     learned = until - timedelta(days=settings.learn_days)
     earlier = windows(store, endpoint, until, min(oldest, learned) if oldest else None)
-    again = _again(store, endpoint, until)
+    again = window_at(store, endpoint, until)
     found = {table: log.partitions(endpoint, table, oldest) for table in Table}
     moments = {key: sealed(key) for keys in found.values() for key in keys}
     took = {key for window in earlier for key in (*window.requests, *window.feedback)}
@@ -78,18 +75,3 @@ def take(store: Store, log: RequestLog, endpoint: str, until: datetime, settings
     taking.ahead = [key for key, moment in moments.items() if moment and moment > horizon]
     taking.unreadable |= {key: f"{key}: its name says no moment" for key, moment in moments.items() if not moment}
     return taking
-
-
-def sealed(key: str) -> datetime | None:
-    """When a partition was sealed, as its key says; None where it does not say."""
-    found = _SEALED.search(key)
-    try:
-        return datetime.strptime(found[1], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC) if found else None
-    except ValueError:
-        return None
-
-
-def _again(store: Store, endpoint: str, until: datetime) -> Window | None:
-    """The record of this very window, where it was taken before."""
-    key = window_key(endpoint, until)
-    return Window.read(store.read(key), key) if store.exists(key) else None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.monitor.figures import Score
+from components.monitor.figures import Score, pooled
 from components.monitor.retraining.settings import Retraining
 
 
@@ -32,7 +32,7 @@ class Comparison:
     @property
     def drop(self) -> float:
         """How far accuracy fell (fraction); negative where it rose."""
-        return accuracy(self.before) - accuracy(self.after)
+        return self.before.share - self.after.share
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,6 @@ class Fall:
     shown: Comparison
     limit: float
     """What the p-value was held against."""
-
-
-def accuracy(score: Score) -> float:
-    """Share of right answers; nan without any."""
-    return score.correct / score.labelled if score.labelled else float("nan")
-
-
-def pooled(scores: Sequence[Score]) -> Score:
-    """All answers of several windows together."""
-    return Score(correct=sum(score.correct for score in scores), labelled=sum(score.labelled for score in scores))
 
 
 def compare(before: Score, after: Score, windows: int, tried: int = 1) -> Comparison:
@@ -99,7 +89,7 @@ def _in_a_row(scores: Sequence[Score], policy: Retraining) -> Fall | None:
 def _against(before: Sequence[Score], after: Sequence[Score], policy: Retraining) -> Comparison | None:
     """The comparison, where both sides have labels enough and the fall is large enough to matter."""
     old, new = pooled(before), pooled(after)
-    if min(old.labelled, new.labelled) < policy.least_labelled or accuracy(old) - accuracy(new) < policy.least_drop:
+    if min(old.labelled, new.labelled) < policy.least_labelled or old.share - new.share < policy.least_drop:
         return None
     return compare(old, new, len(after))
 

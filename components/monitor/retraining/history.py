@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from components.core.canonical import sha256
 from components.core.decision import FOLDER, Decision, DecisionKind, Evidence, Reason, Verdict, payload_of
 from components.core.errors import InvalidInput, Refused
-from components.core.manifest import Manifest, Reference, read_manifest
+from components.core.manifest import Manifest, Parent, Reference, read_manifest
 from components.core.moment import parse_moment
 from components.core.report import Report
 from components.core.signing import verify
@@ -44,7 +44,8 @@ def history_of(
     Raises InvalidInput when the figures of an earlier window are gone or were changed.
     """
     until = parse_moment(figures.until)
-    compared = comparisons(store, figures.endpoint, until)
+    released = parse_moment(figures.released) if figures.released else None
+    compared = comparisons(store, figures.endpoint, until, released)
     own = [one for one in compared if (one.model, one.released) == (figures.model, figures.released)]
     kept = own[-policy.look_back :]
     longest = max(MONTH, timedelta(hours=policy.cool_down_hours))
@@ -52,7 +53,7 @@ def history_of(
     history = History(
         windows=tuple(figures_of(store, one.evidence) for one in kept),
         complete=len(kept) == len(own),
-        compared_until=compared[-1].until if compared else "",
+        compared_until=next((one.until for one in comparisons(store, figures.endpoint, until, last=1)), ""),
         retrainings=tuple(Retrained(decision.issued_at, _cost_in(decision)) for decision, _ in decisions),
         cpu_hours=cpu_hours(store, champion) if champion else 0.0,
     )
@@ -69,24 +70,23 @@ def cpu_hours(store: Store, model: Reference) -> float:
     What was answered from a cache counts as it did the first time, and what is gone from the store does not count.
     """
     seconds: dict[str, float] = {}
-    waiting, seen = [model], set()
+    waiting: list[Reference | Parent] = [model]
+    seen = set()
     while waiting:
         named = waiting.pop()
-        manifest = _manifest(store, named)
-        if manifest is None or named.key in seen or (named != model and manifest.producer.step == "export"):
+        if named.key in seen:
             continue
         seen.add(named.key)
+        manifest = _manifest(store, named)
+        if manifest is None or (named is not model and manifest.producer.step == "export"):
+            continue
         folder = "/".join(named.key.split("/")[:2])
         seconds[folder] = _cpu_seconds(store, f"{folder}/report.json")
-        waiting += [
-            Reference(key=parent.key, digest=parent.digest, content_digest=parent.content_digest)
-            for parent in manifest.parents
-            if parent.key
-        ]
+        waiting += [parent for parent in manifest.parents if parent.key]
     return sum(seconds.values()) / 3600
 
 
-def _manifest(store: Store, named: Reference) -> Manifest | None:
+def _manifest(store: Store, named: Reference | Parent) -> Manifest | None:
     """The manifest; None where it is gone, as what an older release was made from may be."""
     return read_manifest(store, named) if store.exists(named.key) else None
 

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from components.core.decision import Reason, Verdict
 from components.core.moment import parse_moment
-from components.monitor.figures import OF_THE_SERVICE, Figures, Score, Shift
-from components.monitor.retraining.accuracy import Comparison, Fall, accuracy, fall, latest, pooled
+from components.monitor.figures import OF_THE_SERVICE, Figures, Score, Shift, pooled
+from components.monitor.retraining.accuracy import Comparison, Fall, fall, latest
 from components.monitor.retraining.settings import Retraining
 
 MONTH = timedelta(days=30)
@@ -225,8 +225,8 @@ def _in_words(shown: Comparison) -> str:
     last = "the last window" if shown.windows == 1 else f"the last {shown.windows} windows"
     after, before = shown.after, shown.before
     return (
-        f"{accuracy(after):.1%} of {after.labelled:,} labelled answers were right in {last},"
-        f" {accuracy(before):.1%} of {before.labelled:,} before (p = {shown.p:.1g})"
+        f"{after.share:.1%} of {after.labelled:,} labelled answers were right in {last},"
+        f" {before.share:.1%} of {before.labelled:,} before (p = {shown.p:.1g})"
     )
 
 

@@ -6,15 +6,15 @@ from components.core.attempt import Attempt, Draft, Outcome
 from components.core.decision import ENVELOPE, POLICY, Decision, DecisionKind, Evidence, keep_decision
 from components.core.endpoint import open_endpoints
 from components.core.errors import InvalidInput
-from components.core.manifest import Kind, Manifest, Reference, Shard, read_beside
+from components.core.manifest import Kind, Manifest, Reference, Shard
 from components.core.moment import parse_moment
 from components.core.report import Example, Figure
 from components.core.run_request import CORRECTED
 from components.core.signing import policy_digest, sign, signer_fields
 from components.core.store import Store
 from components.core.trust import read_trust
-from components.monitor.figures import FIGURES, Figures
-from components.monitor.observe.records import Window, window_key
+from components.monitor.figures import Figures
+from components.monitor.observe.records import figures_of, window_at
 from components.monitor.retraining.history import history_of
 from components.monitor.retraining.rule import Answer, decide
 from components.monitor.retraining.settings import Retraining
@@ -70,8 +70,7 @@ def retraining(
 
 def _figures(attempt: Attempt, evidence: Manifest, endpoint: str, now: str) -> Figures:
     """The figures that are decided on: of this endpoint, and of the window that ends now."""
-    data = read_beside(attempt.store, evidence, FIGURES, "figures of a window", "drift")
-    figures = Figures.read(data, evidence.key)
+    figures = figures_of(attempt.store, evidence.named)
     if figures.endpoint != endpoint or parse_moment(figures.until) != parse_moment(now):
         raise InvalidInput(
             f"{evidence.key}: is about {figures.endpoint} up to {figures.until}, not about {endpoint} up to {now};"
@@ -82,10 +81,8 @@ def _figures(attempt: Attempt, evidence: Manifest, endpoint: str, now: str) -> F
 
 def _corrected(store: Store, figures: Figures) -> tuple[Evidence, ...]:
     """What this window allows to be learned from: named here, nobody can put something else in its place later."""
-    key = window_key(figures.endpoint, parse_moment(figures.until))
-    if not store.exists(key):
-        return ()
-    named = Window.read(store.read(key), key).outputs.get(CORRECTED)
+    window = window_at(store, figures.endpoint, parse_moment(figures.until))
+    named = window.outputs.get(CORRECTED) if window else None
     return (Evidence(role=CORRECTED, key=named.key, digest=named.digest),) if named else ()
 
 
