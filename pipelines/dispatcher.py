@@ -105,7 +105,7 @@ def _check_retraining(request: RunRequest, store: Store, recipe: RecipeBase, env
             f"{where}: rests on a decision of kind {decision.kind} ({decision.verdict}), not on one to retrain"
         )
     check_moment(decision, datetime.now(UTC), where)
-    corrected = (one.named for one in decision.evidence if one.role == CORRECTED)
+    corrected = (one.manifest for one in decision.evidence if one.role == CORRECTED)
     named = {(CORRECTED, read_manifest(store, one).content_digest) for one in corrected}
     if {(given.role, given.content_digest) for given in request.inputs} != named:
         raise Refused(f"{where}: would learn from something else than its decision names; run monitoring again")

@@ -174,6 +174,8 @@ def held_run(runs: Runs, folder: RunFolder) -> RunFolder:
 
 def requested(runs: Runs, run: Run) -> list[Run]:
     """The newest run for each request that a run made."""
+    if not run.requests:
+        return []
     found: dict[str, Run] = {}
     for _, other in runs.records():
         if not isinstance(other, InvalidInput) and other.asked_by in run.requests:

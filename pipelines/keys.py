@@ -13,9 +13,9 @@ from components.core.decision import DecisionKind
 from components.core.errors import InvalidInput, did_you_mean
 from components.core.signing import FILE, key_file, make_key_file, public_fields
 from components.core.trust import NAME, PEOPLE, SERVICES, TrustedKey, TrustRoots
-from components.core.whole_file import beside
+from components.core.whole_file import beside, sync_folder
 from pipelines.environment import Environment, LocalEnvironment
-from pipelines.trust_file import TrustFile, sync_folder
+from pipelines.trust_file import TrustFile
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey

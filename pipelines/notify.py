@@ -6,6 +6,7 @@ secret, since whoever knows it can write to the channel, and is never printed.
 
 from __future__ import annotations
 
+import html
 import http.client
 import json
 import os
@@ -80,17 +81,13 @@ def message(environment: str, event: Event) -> dict[str, Any]:
     title = f"Sluice, {environment}: {event.what}"
     text = event.text[:MOST_CHARACTERS] or "(no words)"
     return {
-        "text": _escaped(f"{title}: {text}"),
+        "text": html.escape(f"{title}: {text}", quote=False),
         "blocks": [
             {"type": "header", "text": {"type": "plain_text", "text": title[:150]}},
             {"type": "section", "text": {"type": "plain_text", "text": text}},
             *([{"type": "context", "elements": [{"type": "plain_text", "text": event.run}]}] if event.run else []),
         ],
     }
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _address_problem(reference: str, address: str) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from components.core.alone import alone
 from components.core.errors import Failed, InvalidInput
 from components.core.trust import TrustedKey, TrustRoots, read_trust
-from components.core.whole_file import whole_file
+from components.core.whole_file import sync_folder, whole_file
 from pipelines.environment import Environment
 
 
@@ -38,14 +38,10 @@ class TrustFile:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """While the block lasts, nobody else changes the file or makes keys beside it."""
-        with _explained(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with ExitStack() as stack:
+            with _explained(self.path):
+                stack.enter_context(alone(self.path))
             yield
-        finally:
-            os.close(lock)
 
     def write(self, change: Callable[[TrustRoots], tuple[TrustedKey, ...]]) -> None:
         """Writes the keys that ``change`` makes of the present roots. Raises InvalidInput for what cannot be."""
@@ -67,15 +63,6 @@ class TrustFile:
 def _for_its_owner(path: str, flags: int) -> int:
     """Never writable by others, whatever the umask is."""
     return os.open(path, flags, 0o644)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes sure that the names in a folder outlive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -85,7 +85,7 @@ class Evidence(Part):
     digest: str
 
     @property
-    def named(self) -> Reference:
+    def manifest(self) -> Reference:
         """The manifest by place and digest; evidence does not say what it holds."""
         return Reference(key=self.key, digest=self.digest, content_digest="")
 

@@ -45,6 +45,8 @@ class Status(StrEnum):
 SCHEMAS = {Table.REQUESTS: REQUESTS, Table.FEEDBACK: FEEDBACK}
 
 
+MOMENT = "%Y%m%dT%H%M%S.%f"
+"""How a moment of the log, in UTC, is written in a name; `Z` follows."""
 _SEALED = re.compile(r"/(\d{8}T\d{6}\.\d{6}Z)-[^/]*$")
 
 
@@ -58,7 +60,7 @@ class RequestLog:
 
     def key(self, endpoint: str, table: Table, sealed: datetime, name: str) -> str:
         """Where a partition that was sealed at that moment (UTC) lies."""
-        return f"{endpoint}/{table}/{sealed:%Y-%m-%d/%H}/{sealed:%Y%m%dT%H%M%S.%f}Z-{name}.parquet"
+        return f"{endpoint}/{table}/{sealed:%Y-%m-%d/%H}/{sealed:{MOMENT}}Z-{name}.parquet"
 
     def partitions(self, endpoint: str, table: Table, since: datetime | None = None) -> list[str]:
         """The keys of all partitions in the order of their sealing; only those of the hours from ``since`` on."""
@@ -97,7 +99,7 @@ def sealed(key: str) -> datetime | None:
     """When a partition was sealed, as its key says; None where it does not say."""
     found = _SEALED.search(key)
     try:
-        return datetime.strptime(found[1], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC) if found else None
+        return datetime.strptime(found[1], f"{MOMENT}Z").replace(tzinfo=UTC) if found else None
     except ValueError:
         return None
 

@@ -6,18 +6,16 @@ shown once, when it is made.
 
 from __future__ import annotations
 
-import fcntl
-import hmac
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.core.alone import alone
 from components.core.canonical import sha256
 from components.core.contract import Contract
 from components.core.errors import Conflict, InvalidInput, did_you_mean
@@ -96,7 +94,8 @@ class KeyRing:
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.path, self._clock = path, clock
-        self._looked, self._seen = -LOOK_SECONDS, (-1, -1, -1)
+        self._looked = -LOOK_SECONDS
+        self._seen: tuple[int, int, int] | None = None
         self._by_hash: dict[str, ApiKey] = {}
         self.trouble = ""
         """Why no key counts, where the file cannot be read; it is not guessed which were revoked."""
@@ -111,37 +110,38 @@ class KeyRing:
         """Whose key that is; None for a key that does not count. How long it takes tells nothing of other keys."""
         self._look()
         digest = sha256(key.encode("utf-8", "replace"))
-        found = self._by_hash.get(digest)
-        return found if found and hmac.compare_digest(found.sha256, digest) else None
+        return self._by_hash.get(digest)
 
     def _look(self) -> None:
         now = self._clock()
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
+        seen: tuple[int, int, int] | None = (0, 0, 0)
         try:
             about = self.path.stat()
             seen = (about.st_mtime_ns, about.st_ino, about.st_size)
         except FileNotFoundError:
-            seen = (0, 0, 0)
-        except OSError as error:
-            self._by_hash, self._seen = {}, (-1, -1, -1)
-            self.trouble = f"{self.path} cannot be read: {error.strerror}"
-            return
-        if seen != self._seen:
-            self._seen = seen
-            self._read()
+            pass  # no file, no key
+        except OSError:
+            seen = None
+        if seen is None or seen != self._seen:
+            # What could not be read is tried again, though nothing about the file has changed.
+            self._seen = seen if self._read() else None
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Reads the file; whether that could be done, whatever it holds."""
         self._by_hash, self.trouble = {}, ""
         try:
             keys = read_keys(self.path).keys
         except OSError as error:
             self.trouble = f"{self.path} cannot be read: {error.strerror}"
+            return False
         except InvalidInput as error:
             self.trouble = str(error)
         else:
             self._by_hash = {key.sha256: key for key in keys if not key.revoked}
+        return True
 
 
 def _now() -> str:
@@ -149,23 +149,11 @@ def _now() -> str:
 
 
 def _change(path: Path, change: Callable[[tuple[ApiKey, ...]], tuple[ApiKey, ...]]) -> ApiKeys:
-    with _alone(path):
+    with alone(path):
         keys = ApiKeys(keys=change(read_keys(path).keys))
         with whole_file(path) as part, open(part, "xb", opener=_for_its_owner) as file:
             file.write(keys.to_bytes() + b"\n")
     return keys
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """While the block lasts, nobody else changes the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def _for_its_owner(path: str, flags: int) -> int:

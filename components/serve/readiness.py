@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from typing import Any
@@ -26,18 +25,6 @@ async def document(address: str, seconds: float = AT_MOST) -> dict[str, Any]:
         found = json.loads(body) if code == 200 else {}
         return found if isinstance(found, dict) else {}
     return {}
-
-
-async def listens(host: str, port: int) -> bool:
-    """Whether anybody takes connections on a port."""
-    try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), AT_MOST)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-    return True
 
 
 async def _get(address: str, seconds: float) -> tuple[int, bytes]:

@@ -22,6 +22,7 @@ from components.core.whole_file import whole_file
 from components.serve import readiness
 from components.serve.gateway.config import GatewayConfig
 from components.serve.log.journal import Journal
+from components.serve.log.segment import Name
 from components.serve.model_files import bring_files
 from components.serve.model_server import ModelServer
 from components.serve.processes import Processes, Recorded, free_port, is_taken
@@ -256,7 +257,7 @@ async def seal(place: Place, journal: Path) -> None:
 
     The store may be away: the next start tries again.
     """
-    if not journal.exists():
+    if not journal.exists() or not any(map(Name.of, journal.iterdir())):
         return
     name = f"gateway-{journal.name}"
     left = Journal(journal, RequestLog(place.requests), place.endpoint, name, place.serving.log)

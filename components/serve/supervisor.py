@@ -193,9 +193,7 @@ class Supervisor:
 
     async def _end_unwanted(self, state: EndpointState) -> None:
         """Ends what is neither champion nor previous, and does not serve."""
-        keep = {_digest(state.champion), self.leads_to}
-        if self.place.serving.keep_previous:
-            keep.add(_digest(state.previous))
+        keep = self._wanted(state)
         unwanted = [digest for digest in self.replicas if digest not in keep]
         if unwanted and time.monotonic() - self._moved >= SETTLE_SECONDS:
             for digest in unwanted:
@@ -265,8 +263,12 @@ class Supervisor:
         return (Phase.FAILED, champion.fault) if champion.fault else (Phase.STARTING, "")
 
     def _has_unwanted(self, state: EndpointState) -> bool:
-        keep = {self.leads_to, *([_digest(state.previous)] if self.place.serving.keep_previous else [])}
-        return bool(self.ending) or any(digest not in keep for digest in self.replicas)
+        return bool(self.ending) or not self._wanted(state).issuperset(self.replicas)
+
+    def _wanted(self, state: EndpointState) -> set[str]:
+        """Digests of the models that stay: the champion, what serves, and what a rollback returns to."""
+        previous = {_digest(state.previous)} if self.place.serving.keep_previous else set()
+        return {_digest(state.champion), self.leads_to, *previous}
 
     async def _end(self) -> None:
         """Ends all that it started: no new connections, what is open ends, then the processes."""

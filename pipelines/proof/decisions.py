@@ -136,7 +136,7 @@ class Decisions:
         if named is None:
             yield Node("evidence", "a decision of this kind rests on a gate's evidence, and names none", Mark.BROKEN)
             return
-        evidence = named.named
+        evidence = named.manifest
         yield self.artifacts.node("evidence", evidence)
         if evidence.digest not in self.artifacts.manifests:
             return
@@ -176,5 +176,5 @@ class Decisions:
             return "unchanged"
 
         if named.key.endswith(f"/{MANIFEST}"):
-            return self.artifacts.node(named.role, named.named)
+            return self.artifacts.node(named.role, named.manifest)
         return checked(f"{named.role}  {named.key}", check, DAMAGE)

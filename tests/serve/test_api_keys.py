@@ -108,6 +108,24 @@ def test_a_file_that_cannot_be_read_lets_nobody_in(tmp_path: Path) -> None:
     assert "cannot be read" in below.trouble
 
 
+def test_a_file_that_can_be_read_again_lets_its_keys_in_though_it_was_not_changed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    clock = Clock()
+    key = new_key(path, "app")
+    ring = KeyRing(path, clock)
+    with monkeypatch.context() as patched:
+        patched.setattr("components.serve.api_keys.read_keys", denied)
+        assert ring.find(key) is None
+        assert "Permission denied" in ring.trouble
+    clock.now = 0.5
+    assert ring.find(key)
+    assert ring.trouble == ""
+
+
 def test_the_commands_make_list_and_end_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 

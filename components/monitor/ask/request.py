@@ -50,7 +50,7 @@ def ask(
 def _check_named(store: Store, decided: Decision, corrected: Manifest) -> None:
     """Feedback is an attack surface: what is learned from is what lay there when the decision was signed."""
     named = next((one for one in decided.evidence if one.role == CORRECTED), None)
-    if named is None or read_manifest(store, named.named).content_digest != corrected.content_digest:
+    if named is None or read_manifest(store, named.manifest).content_digest != corrected.content_digest:
         raise Refused(
             f"{corrected.key}: is not what decision {decided.id[:12]} names to learn from; run monitoring from its"
             " first step"

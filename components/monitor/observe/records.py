@@ -16,6 +16,7 @@ from pydantic import Field
 
 from components.core.contract import Contract
 from components.core.manifest import Reference, read_beside, read_manifest
+from components.core.request_log import MOMENT
 from components.core.store import Store
 from components.monitor.figures import FIGURES, Fault, Figures
 
@@ -107,7 +108,7 @@ def figures_of(store: Store, evidence: Reference) -> Figures:
 
 
 def _name(moment: datetime) -> str:
-    return f"{moment:%Y%m%dT%H%M%S.%f}Z"
+    return f"{moment:{MOMENT}}Z"
 
 
 def _keys(store: Store, folder: str, before: datetime | None, since: datetime | None) -> list[str]:

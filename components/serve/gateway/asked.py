@@ -7,7 +7,7 @@ template or code to run, an address to fetch, a limit to get around.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json, to_json
@@ -55,13 +55,6 @@ class Message(_Asked):
         return self.content or ""
 
 
-FOREIGN = {
-    "ChatRequest": frozenset({"prompt", "max_new_tokens"}),
-    "CompletionRequest": frozenset({"messages", "max_completion_tokens", "max_new_tokens"}),
-}
-"""What belongs to the other route: a server might answer that, and the log would hold what nobody answered."""
-
-
 class StreamOptions(_Asked):
     """What a stream holds besides the answer."""
 
@@ -73,6 +66,10 @@ Tokens = Annotated[int, Field(ge=1)]
 
 
 class _Generation(_Asked):
+    refused: ClassVar = DANGEROUS | {"max_new_tokens"}
+    """Fields that no client may set: dangerous ones, other names of a limit, and what belongs to the other route: a
+    server might answer that, and the log would hold what nobody answered."""
+
     model: str = Field(description="The endpoint's name.")
     max_tokens: Tokens | None = Field(default=None, description="Most tokens of the answer; the limit's, without it.")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -92,7 +89,7 @@ class _Generation(_Asked):
 
     @model_validator(mode="after")
     def _is_harmless(self) -> _Generation:
-        refused = (DANGEROUS | FOREIGN[type(self).__name__]).intersection(self.model_extra or ())
+        refused = self.refused.intersection(self.model_extra or ())
         if refused:
             raise ValueError(f"{', '.join(sorted(refused))}: is not for clients to set here; leave it out")
         return self
@@ -101,17 +98,29 @@ class _Generation(_Asked):
 class ChatRequest(_Generation):
     """``POST /v1/chat/completions``."""
 
+    refused: ClassVar = _Generation.refused | {"prompt"}
     messages: Annotated[list[Message], Field(min_length=1)]
     max_completion_tokens: Tokens | None = Field(default=None, description="The newer name of `max_tokens`.")
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
+    @property
+    def said(self) -> list[dict[str, str]]:
+        """The conversation, text alone."""
+        return [{"role": message.role, "content": message.text} for message in self.messages]
+
 
 class CompletionRequest(_Generation):
     """``POST /v1/completions``."""
 
+    refused: ClassVar = _Generation.refused | {"messages", "max_completion_tokens"}
     prompt: str
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+
+    @property
+    def said(self) -> list[dict[str, str]]:
+        """The prompt as one message of the user."""
+        return [{"role": "user", "content": self.prompt}]
 
 
 class FeedbackRequest(BaseModel):
@@ -177,13 +186,11 @@ def asked_from(document: Parsed, kind: str, endpoint: str, upstream_model: str, 
     if request.model != endpoint:
         raise unknown_model(request.model, endpoint)
     _check_tokens(document, limits)
-    messages = request.messages if isinstance(request, ChatRequest) else []
-    prompt = [] if isinstance(request, ChatRequest) else [{"role": "user", "content": request.prompt}]
     return Asked(
         kind=kind,
         user=request.user,
         conversation=(request.metadata or {}).get("conversation_id", ""),
-        messages=prompt or [{"role": message.role, "content": message.text} for message in messages],
+        messages=request.said,
         parameters=_parameters(document),
         stream=bool(request.stream),
         with_usage=bool(request.stream_options and request.stream_options.include_usage),

@@ -14,7 +14,8 @@ from typing import IO
 from components.core.errors import Failed, Refused
 from components.core.request_log import Status
 from components.core.rows import Row
-from components.serve.log.segment import Mark, Name, Segment, failed, frame, read, sync_folder
+from components.core.whole_file import sync_folder
+from components.serve.log.segment import Mark, Name, Segment, failed, frame, read
 
 LOCK = "lock"
 _LOG = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ class Found:
     """A new one, which begins with the requests that were lost."""
     closed: list[Path]
     """Segments to seal, in the order of their numbers."""
-    foreign: list[str]
-    """Files that are no segments; they are left alone."""
 
 
 def locked(folder: Path) -> IO[str]:
@@ -60,9 +59,9 @@ def recover(folder: Path, gateway: str) -> Found:
     A kill in the middle changes nothing for the next try. Raises Failed when the folder cannot be written.
     """
     names = {path: Name.of(path) for path in sorted(folder.iterdir()) if path.name != LOCK}
-    foreign = [path.name for path, name in names.items() if name is None]
-    for name in foreign:
-        _LOG.warning("request log: %s is no segment and is left alone; move it away", folder / name)
+    for path, name in names.items():
+        if name is None:
+            _LOG.warning("request log: %s is no segment and is left alone; move it away", path)
     segments = sorted(((name, path) for path, name in names.items() if name), key=lambda pair: pair[0].number)
     # Only these hold what has no end: whatever is open when a segment is closed begins again in the next one.
     left = [path for name, path in segments if name.closed is None]
@@ -71,7 +70,7 @@ def recover(folder: Path, gateway: str) -> Found:
     new.append(b"".join(frame(Mark.REQUEST, row) for row in lost), len(lost))
     new.sync()
     closed = [closed_name(path, gateway) if path in left else path for _, path in segments]
-    return Found(new, closed, foreign)
+    return Found(new, closed)
 
 
 def lost_rows(segments: list[Path]) -> list[Row]:

@@ -13,7 +13,8 @@ from pyarrow import json
 
 from components.core.errors import Failed, SluiceError
 from components.core.request_log import SCHEMAS, RequestLog, Table
-from components.serve.log.segment import TABLES, Name, read, sync_folder
+from components.core.whole_file import sync_folder
+from components.serve.log.segment import TABLES, Name, read
 
 MOST_PAUSE = 30.0
 """Longest time between two tries to write to a request log that is away (seconds)."""

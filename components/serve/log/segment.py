@@ -24,8 +24,9 @@ from typing import Any
 import pyarrow as pa
 
 from components.core.errors import Failed, InvalidInput
-from components.core.request_log import SCHEMAS, Table
+from components.core.request_log import MOMENT, SCHEMAS, Table
 from components.core.rows import MESSAGES, Row
+from components.core.whole_file import sync_folder
 
 MAGIC = b"\xffSLC"  # 0xff stands in no UTF-8 text
 _AT_ONCE = 64
@@ -33,7 +34,6 @@ _AT_ONCE = 64
 _LOG = logging.getLogger(__name__)
 _HEAD = struct.Struct(">4scII")
 _NAME = re.compile(r"(\d{9})(?:\.(\d{8}T\d{6}\.\d{6})Z-([\w.-]+)\.sealed|\.open)")
-_MOMENT = "%Y%m%dT%H%M%S.%f"
 
 
 class Mark(Enum):
@@ -58,7 +58,7 @@ class Name:
     def __str__(self) -> str:
         if self.closed is None:
             return f"{self.number:09d}.open"
-        return f"{self.number:09d}.{self.closed:{_MOMENT}}Z-{self.gateway}.sealed"
+        return f"{self.number:09d}.{self.closed:{MOMENT}}Z-{self.gateway}.sealed"
 
     @property
     def partition(self) -> str:
@@ -71,7 +71,7 @@ class Name:
         match = _NAME.fullmatch(path.name)
         if not match:
             return None
-        closed = datetime.strptime(match[2], _MOMENT).replace(tzinfo=UTC) if match[2] else None
+        closed = datetime.strptime(match[2], MOMENT).replace(tzinfo=UTC) if match[2] else None
         return cls(int(match[1]), closed, match[3] or "")
 
 
@@ -180,15 +180,6 @@ def failed(path: Path, error: OSError) -> Failed:
         f"request log: {path} cannot be written: {error.strerror or error}; free some space on its disk, or give"
         " `serving.folder` in the environment file another place"
     )
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes new, renamed and removed names in a folder durable."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _is_number(value: Any) -> bool:
