@@ -49,8 +49,10 @@ class Unit:
     """What stays or goes as a whole: an attempt, a graph, or the checkpoints of a training."""
 
     entries: list[Entry] = field(default_factory=list)
-    manifests: dict[str, Manifest] = field(default_factory=dict)
-    """Manifests by their output's folder; none of an attempt that did not come to its end."""
+    manifests: dict[str, bytes] = field(default_factory=dict)
+    """What lies there as a manifest, by key: it is read once, for it is named by its digest and names others."""
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    """Kinds of outputs by their folder; none of an attempt that did not come to its end."""
 
     @property
     def modified(self) -> datetime:
@@ -62,18 +64,19 @@ class Unit:
         top = entry.key.split("/")[0]
         if top in (GRAPHS, CHECKPOINTS):
             return GRAPH if top == GRAPHS else CHECKPOINT
-        if not self.manifests:
+        if not self.kinds:
             return UNFINISHED
-        found = next((one for place, one in self.manifests.items() if entry.key.startswith(f"{place}/")), None)
-        return str(found.kind) if found else BESIDE
+        found = next((kind for place, kind in self.kinds.items() if entry.key.startswith(f"{place}/")), None)
+        return str(found) if found else BESIDE
 
-    def documents(self) -> Iterator[str]:
-        """Keys of what may name other things: its JSON, but the files of models, which name none."""
-        models = [place for place, one in self.manifests.items() if one.kind is Kind.MODEL]
+    def documents(self, store: Store) -> Iterator[str]:
+        """What may name other things: its JSON, but the files of models, which name none. Raises InvalidInput."""
+        models = [place for place, kind in self.kinds.items() if kind is Kind.MODEL]
         for entry in self.entries:
-            of_a_model = any(entry.key.startswith(f"{place}/") for place in models) and entry.key[-13:] != MANIFEST
+            data = self.manifests.get(entry.key)
+            of_a_model = data is None and any(entry.key.startswith(f"{place}/") for place in models)
             if entry.key.endswith((".json", ".yaml")) and not of_a_model:
-                yield entry.key
+                yield document(store.read(entry.key) if data is None else data, f"{store.uri}/{entry.key}")
 
 
 @dataclass
@@ -102,9 +105,9 @@ class Holdings:
             for entry in unit.entries:
                 if entry.key.endswith(f"/{MANIFEST}") and not place.startswith(f"{CHECKPOINTS}/"):
                     with suppress(InvalidInput):
-                        data = store.read(entry.key)
+                        data = unit.manifests[entry.key] = store.read(entry.key)
                         found.by_digest[sha256(data)].add(place)
-                        unit.manifests[entry.key.rpartition("/")[0]] = Manifest.read(data, entry.key)
+                        unit.kinds[entry.key.rpartition("/")[0]] = Manifest.read(data, entry.key).kind
         return found
 
 
@@ -244,8 +247,8 @@ def _marked(scope: Scope, holdings: Holdings, living: bool) -> set[str]:
         if place in kept:
             continue
         kept.add(place)
-        for key in holdings.units[place].documents():
-            waiting += _named(document(scope.store.read(key), f"{scope.store.uri}/{key}"), holdings)
+        for text in holdings.units[place].documents(scope.store):
+            waiting += _named(text, holdings)
     return kept
 
 

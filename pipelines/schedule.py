@@ -6,11 +6,9 @@ state folder. A cloud's own scheduler does it there, behind the same interface.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 from pydantic import Field
 
+from components.core.alone import held
 from components.core.contract import Contract
 from components.core.errors import Conflict, Failed, SluiceError
 from components.core.moment import parse_moment
@@ -136,20 +135,17 @@ class LocalSchedule:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Holds the schedule for this process. The system lets go of it when the process ends, however it does."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise Failed(f"schedule {path}: cannot be kept: {error.strerror}; see who may write there") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise Conflict(f"schedule {path.stem}: another process keeps it already; end that one first") from error
-    else:
+    """Holds the schedule for this process."""
+
+    def taken(holder: str) -> Conflict:
+        return Conflict(f"schedule {path.stem}: process {holder} keeps it already; end that one first")
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(path.with_suffix(".lock"), taken))
+        except OSError as error:
+            raise Failed(f"schedule {path}: cannot be kept: {error.strerror}; see who may write there") from error
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path) -> Kept | None:

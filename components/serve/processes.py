@@ -10,20 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
 from pydantic import Field
 
+from components.core.alone import held
 from components.core.contract import Contract
 from components.core.errors import Conflict, Failed, InvalidInput
 from components.core.living import living_process
@@ -191,23 +191,16 @@ def _part_of(record: Recorded) -> str:
     return record.name.partition("-")[2] or record.name
 
 
-@contextmanager
-def sole_supervisor(folder: Path, endpoint: str) -> Iterator[None]:
+def sole_supervisor(folder: Path, endpoint: str) -> AbstractContextManager[None]:
     """Holds the endpoint for this process. Raises Conflict where another one serves it from the same folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "supervisor.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise Conflict(
-                f"endpoint {endpoint}: process {file.read().strip() or 'of another'} serves it already from {folder};"
-                " end that one first, or let it go on"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+
+    def taken(holder: str) -> Conflict:
+        return Conflict(
+            f"endpoint {endpoint}: process {holder} serves it already from {folder}; end that one first, or let it go"
+            " on"
+        )
+
+    return held(folder / "supervisor.lock", taken)
 
 
 def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:

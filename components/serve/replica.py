@@ -8,7 +8,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,8 @@ PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 LIVED_SECONDS = 60.0
 """What has lived for so long and dies is no repetition."""
 GATEWAY = ("-m", "components.serve.gateway")
+How = Callable[[int], object]
+"""What decides how a process is started on a port: its command line, or its configuration."""
 
 
 @dataclass(frozen=True)
@@ -155,34 +157,41 @@ class Replica:
         await self._until_ready()
 
     async def _server(self, folder: Path) -> Recorded:
-        """The model server, adopted where it runs as it would be started now."""
-        record = self.processes.recorded.get(self.server_name)
-        port = record.port if record else 0
-        if record and self.processes.alive(self.server_name):
-            if record.made == self._made(self._command(folder, port)):
-                return record
-            await self.processes.end(self.server_name, 5.0)
-        port = await self._port_again(port)
-        command = self._command(folder, port)
-        made = self._made(command)
-        return self.processes.start(
-            self.server_name, command, made=made, port=port, environment=self.server.environment
-        )
+        def command(port: int) -> list[str]:
+            return self.server.command(folder, port, self.place.endpoint)
+
+        adopted, port = await self._found(self.server_name, command, 5.0)
+        return adopted or self._start(self.server_name, command, port, command(port), self.server.environment)
 
     async def _gateway(self, folder: Path, upstream: int) -> Recorded:
-        record = self.processes.recorded.get(self.gateway_name)
-        port = record.port if record else 0
-        if record and self.processes.alive(self.gateway_name):
-            if record.made == self._made(self._config(folder, upstream, port)):
-                return record
-            await self.processes.end(self.gateway_name, self.place.serving.drain_seconds)
-        port = await self._port_again(port)
-        config = self._config(folder, upstream, port)
+        def config(port: int) -> dict[str, object]:
+            return self._config(folder, upstream, port)
+
+        adopted, port = await self._found(self.gateway_name, config, self.place.serving.drain_seconds)
+        if adopted:
+            return adopted
         path = self.place.folder / f"{self.gateway_name}.json"
         with whole_file(path) as part:
-            part.write_text(json.dumps(config, indent=1))
-        command = [sys.executable, *GATEWAY, str(path)]
-        return self.processes.start(self.gateway_name, command, made=self._made(config), port=port)
+            part.write_text(json.dumps(config(port), indent=1))
+        return self._start(self.gateway_name, config, port, [sys.executable, *GATEWAY, str(path)])
+
+    async def _found(self, name: str, how: How, grace: float) -> tuple[Recorded | None, int]:
+        """The process of that name, where it runs as it would be started now; else nothing, and the port for the next.
+
+        One that runs in another way is ended. ``how`` says of a port all that decides how it is started there.
+        """
+        record = self.processes.recorded.get(name)
+        port = record.port if record else 0
+        if record and self.processes.alive(name):
+            if record.made == _made(how, port):
+                return record, port
+            await self.processes.end(name, grace)
+        return None, await self._port_again(port)
+
+    def _start(
+        self, name: str, how: How, port: int, command: list[str], environment: Mapping[str, str] | None = None
+    ) -> Recorded:
+        return self.processes.start(name, command, made=_made(how, port), port=port, environment=environment)
 
     async def _port_again(self, port: int) -> int:
         """The port that a dead process had, once the system has taken it back: then nothing before it need change."""
@@ -190,9 +199,6 @@ class Replica:
         while port and is_taken(LOCAL, port) and time.monotonic() < until:
             await asyncio.sleep(LOOK_SECONDS)
         return free_port(LOCAL, port)
-
-    def _command(self, folder: Path, port: int) -> list[str]:
-        return self.server.command(folder, port, self.place.endpoint)
 
     def _config(self, folder: Path, upstream: int, port: int) -> dict[str, object]:
         serving = self.place.serving
@@ -214,9 +220,6 @@ class Replica:
         )
         document: dict[str, object] = config.model_dump(mode="json")
         return document
-
-    def _made(self, how: object) -> str:
-        return sha256(canonical_json(how))
 
     async def _until_ready(self) -> None:
         """Raises Failed where a process dies before it was ready, or takes longer than it may."""
@@ -250,6 +253,10 @@ class Replica:
         self._again.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._again.wait(), seconds)
+
+
+def _made(how: How, port: int) -> str:
+    return sha256(canonical_json(how(port)))
 
 
 async def seal(place: Place, journal: Path) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import psutil
 
+from components.core.alone import held
 from components.core.endpoint import Endpoints, EndpointState, open_endpoints
 from components.core.errors import Conflict, Failed, InvalidInput
 from components.core.living import living_process
@@ -95,16 +94,13 @@ class Place:
         world, asked = (RENAMED, AFTER) if changed else (BEFORE, BEFORE)
         return write_tickets(folder, seed=SEED, shuffled=shuffled, world=world, asked=asked)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """One demo at a time in one folder. Raises Conflict where there is another."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with self.folder.with_suffix(".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise Conflict(f"{self.folder}: another demo is played here; wait for its end") from error
-            yield
+
+        def taken(holder: str) -> Conflict:
+            return Conflict(f"{self.folder}: process {holder} plays another demo here; wait for its end")
+
+        return held(self.folder.with_suffix(".lock"), taken)
 
 
 class Server:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -479,3 +480,15 @@ def test_what_cannot_be_meant_is_refused(words: tuple[str, ...], sluice) -> None
     code, _, said = sluice("gc", *words)
     assert code == 2
     assert words[1] in said
+
+
+def test_each_manifest_is_read_once(scope, store, make, runs, monkeypatch) -> None:
+    kept, dropped = make("curate", documents=make("ingest")), make()
+    recorded(runs, "r1", kept)
+    read: Counter[str] = Counter()
+    real = Store.read
+    monkeypatch.setattr(Store, "read", lambda self, key: read.update([key]) or real(self, key))
+    find_garbage(scope, DAY)
+    counts = {key: count for key, count in read.items() if key.endswith("/manifest.json")}
+    assert {kept.key, dropped.key} < counts.keys()
+    assert set(counts.values()) == {1}

@@ -157,7 +157,10 @@ def test_each_graph_has_a_schedule_of_its_own(world: World) -> None:
 
 def test_two_processes_do_not_keep_one_schedule(world: World) -> None:
     plan = Plan("monitoring", SimpleNamespace(name="helpdesk"), parse_timing("1d"))
-    with schedule._alone(world.schedule().file_of(plan)), pytest.raises(Conflict, match="another process keeps it"):
+    with (
+        schedule._alone(world.schedule().file_of(plan)),
+        pytest.raises(Conflict, match=rf"process {os.getpid()} keeps it already"),
+    ):
         world.schedule().keep(plan)
     assert world.keep(1) == [at(1)]
 

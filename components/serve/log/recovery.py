@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
+from components.core.alone import held
 from components.core.errors import Failed, Refused
 from components.core.request_log import Status
 from components.core.rows import Row
@@ -31,26 +30,21 @@ class Found:
     """Segments to seal, in the order of their numbers."""
 
 
-def locked(folder: Path) -> IO[str]:
-    """Takes the folder for this process, until the file that is returned is closed or the process ends.
+def locked(folder: Path) -> ExitStack:
+    """Takes the folder for this process, until what is returned is closed or the process ends.
 
     Raises Refused when another process has it.
     """
-    lock = (folder / LOCK).open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise Refused(
+
+    def taken(holder: str) -> Refused:
+        return Refused(
             f"request log: {folder} is written by another process ({holder}); end that one, or give this gateway a"
             " folder of its own"
-        ) from error
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
+        )
+
+    stack = ExitStack()
+    stack.enter_context(held(folder / LOCK, taken))
+    return stack
 
 
 def recover(folder: Path, gateway: str) -> Found:
