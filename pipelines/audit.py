@@ -32,6 +32,7 @@ class Entry(Part):
     """Content digest of what should have served before."""
     frozen: bool = False
     reasons: tuple[str, ...] = ()
+    """Code and text of each; of a refusal, what refused comes first."""
     fault: str = ""
 
     @property
@@ -141,5 +142,5 @@ def _told(decision: Decision) -> dict[str, object]:
         "kind": decision.kind.value,
         "who": decision.signer,
         "verdict": decision.verdict.value,
-        "reasons": tuple(f"{reason.code}: {reason.text}" for reason in decision.reasons),
+        "reasons": tuple(f"{reason.code}: {reason.text}" for reason in decision.told),
     }

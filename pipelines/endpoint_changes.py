@@ -222,17 +222,31 @@ def _carry_out(
 
 def _skipped(actor: Actor, state: EndpointState, model: Manifest) -> Iterator[str]:
     """What a release would have asked for, and what was said about this model before."""
-    if state.champion:
-        yield f"the gate: nobody compared it with what serves ({state.champion.digest[:12]}…)"
+    said_before = _decisions_about(actor, state.endpoint, model)
+    judged = _judged(state, said_before)
+    against = f"what serves ({state.champion.digest[:12]}…)" if state.champion else "a floor"
+    if judged:
+        yield f"the gate, which held it against {against} on {judged.issued[:16]}: {judged.verdict}: {judged.because}"
+    elif state.champion:
+        yield f"the gate: nobody compared it with {against}"
     else:
-        yield "the gate: nobody held it against a floor"
+        yield f"the gate: nobody held it against {against}"
     yield "the word of the people whom the policy may ask"
     yield "the model card"
     if state.frozen:
         yield f"the freeze: {_why_frozen(actor, state)}"
-    for decision in _decisions_about(actor, state.endpoint, model):
-        said = decision.reasons[0].text if decision.reasons else "without a reason"
-        yield f"what {decision.signer} said of it on {decision.issued[:16]}: {decision.verdict}: {said}"
+    for decision in said_before:
+        if decision.verdict is not Verdict.PASS and decision != judged:
+            said = decision.because or "without a reason"
+            yield f"what {decision.signer} said of it on {decision.issued[:16]}: {decision.verdict}: {said}"
+
+
+def _judged(state: EndpointState, said_before: list[Decision]) -> Decision | None:
+    """The last decision that rests on a gate which held the model against what serves now; None where none does."""
+    serving = state.champion.digest if state.champion else ""
+    kinds = (DecisionKind.RELEASE, DecisionKind.GATE)
+    found = (one for one in reversed(said_before) if one.kind in kinds and one.incumbent == serving)
+    return next(found, None)
 
 
 def _why_frozen(actor: Actor, state: EndpointState) -> str:
@@ -244,14 +258,14 @@ def _why_frozen(actor: Actor, state: EndpointState) -> str:
 
 
 def _decisions_about(actor: Actor, endpoint: str, model: Manifest) -> list[Decision]:
-    """Decisions on this model for this endpoint that said no, the first one first."""
+    """Decisions on this model for this endpoint that verify, the first one first."""
     found = []
     for key in actor.store.list(FOLDER):
         try:
             decision = verify(actor.store.read(key), actor.trust, key)
         except (Refused, InvalidInput):
             continue  # what does not verify says nothing; `sluice audit --all` lists it
-        about = (decision.endpoint, decision.subject.digest if decision.subject else "")
-        if about == (endpoint, model.digest) and decision.verdict is not Verdict.PASS:
+        about = (decision.environment, decision.endpoint, decision.subject.digest if decision.subject else "")
+        if about == (actor.environment.name, endpoint, model.digest):
             found.append(decision)
     return sorted(found, key=lambda decision: decision.issued_at)

@@ -26,6 +26,10 @@ ENVELOPE = "envelope.json"
 """The object of a step's output that holds the envelope of its decision."""
 POLICY = "policy.json"
 """The object beside it that holds the policy."""
+BESIDE = frozenset({"no_incumbent", "word_ignored"})
+"""Codes of reasons that a reader must know of and that decide nothing."""
+MOST_TOLD = 3
+"""Reasons of a refusal that are quoted where there is room for a sentence."""
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:sluice:decision:v1"
 
@@ -136,6 +140,28 @@ class Decision(Contract):
     def expires_at(self) -> datetime:
         """From when on nobody may act on it."""
         return parse_moment(self.expires)
+
+    @property
+    def told(self) -> tuple[Reason, ...]:
+        """Its reasons as a person reads them: where it refuses, what refused comes before what held."""
+        refusing = self._refusing
+        return (*refusing, *(reason for reason in self.reasons if reason not in refusing))
+
+    @property
+    def because(self) -> str:
+        """Why it is as it is, in a sentence: its first reason, or all that refused; empty where it gives none."""
+        chosen = self._refusing or self.reasons[:1]
+        more = len(chosen) - MOST_TOLD
+        texts = "; ".join(reason.text.rstrip(".") for reason in chosen[:MOST_TOLD])
+        return f"{texts}; and {more} more" if more > 0 else texts
+
+    @property
+    def _refusing(self) -> tuple[Reason, ...]:
+        """What refused; a fault or a person's word does so whatever the claims of the policy say."""
+        if self.verdict is not Verdict.REFUSE:
+            return ()
+        failed = tuple(reason for reason in self.reasons if not reason.holds and reason.code not in BESIDE)
+        return tuple(reason for reason in failed if not reason.claim) or failed
 
     def statement(self) -> bytes:
         """The in-toto statement: what is signed, in canonical JSON."""

@@ -176,11 +176,10 @@ def _observed(points: tuple[Point, ...]) -> Iterator[Event]:
 
 
 def _told(decision: Decision) -> Event:
-    said = decision.reasons[0].text if decision.reasons else ""
     title = f"{decision.signer} decided: {decision.verdict}"
     if not _decides(decision):
         title += f" ({decision.kind.replace('_', ' ')})"
-    return Event(decision.issued_at, str(decision.verdict), title, said)
+    return Event(decision.issued_at, str(decision.verdict), title, decision.because)
 
 
 def _served(changes: list[tuple[datetime, EndpointState]]) -> Iterator[Event]:

@@ -8,7 +8,16 @@ import pytest
 from pydantic import ValidationError
 
 from components.core.canonical import canonical_json
-from components.core.decision import Decision, DecisionKind, Evidence, Permits, Verdict, decision_key, keep_decision
+from components.core.decision import (
+    Decision,
+    DecisionKind,
+    Evidence,
+    Permits,
+    Reason,
+    Verdict,
+    decision_key,
+    keep_decision,
+)
 from components.core.errors import InvalidInput, Refused
 from components.core.store import Store
 from tests.core.keyring import MODEL, Keyring, moment
@@ -130,3 +139,46 @@ def test_an_envelope_is_kept_once_and_never_changed(decision: Decision, store: S
 
 def test_the_statement_is_canonical_json(decision: Decision) -> None:
     assert canonical_json(json.loads(decision.statement())).encode() == decision.statement()
+
+
+# Why, as a person reads it.
+
+HELD = Reason(code="floor_holds", claim="exam: floor 0.25", text="The floor holds.", holds=True)
+FAILED = tuple(
+    Reason(code="margin_not_shown", claim=f"exam: margin {one}", text=f"Margin {one} fails.") for one in range(4)
+)
+NOTE = Reason(code="no_incumbent", text="Nothing serves yet.")
+IDLE = Reason(code="no_incumbent", claim="exam: gain 0", text="There is nothing to compare with.")
+IGNORED = Reason(code="word_ignored", text="A word has expired.")
+
+
+def refused(decision: Decision, *reasons: Reason) -> Decision:
+    return decision.model_copy(update={"verdict": Verdict.REFUSE, "permits": Permits.NOTHING, "reasons": reasons})
+
+
+def test_a_refusal_quotes_what_failed_and_not_what_held(decision: Decision) -> None:
+    no = refused(decision, IGNORED, HELD, FAILED[0], IDLE, FAILED[1], NOTE)
+    assert no.because == "Margin 0 fails; Margin 1 fails"
+    assert no.told == (FAILED[0], FAILED[1], IGNORED, HELD, IDLE, NOTE)
+
+
+def test_a_refusal_with_many_failed_claims_quotes_three_and_counts_the_others(decision: Decision) -> None:
+    assert refused(decision, HELD, *FAILED).because == "Margin 0 fails; Margin 1 fails; Margin 2 fails; and 1 more"
+
+
+def test_a_fault_refuses_whatever_the_claims_say(decision: Decision) -> None:
+    fault = Reason(code="incumbent_changed", text="Another one serves now.")
+    no = refused(decision, fault, HELD, FAILED[0])
+    assert no.because == "Another one serves now"
+    assert no.told == (fault, HELD, FAILED[0])
+
+
+def test_what_does_not_refuse_quotes_its_first_reason(decision: Decision) -> None:
+    yes = decision.model_copy(update={"reasons": (HELD, FAILED[0])})
+    assert yes.because == "The floor holds"
+    assert yes.told == (HELD, FAILED[0])
+
+
+def test_what_gives_no_reason_quotes_none(decision: Decision) -> None:
+    assert decision.model_copy(update={"reasons": ()}).because == ""
+    assert refused(decision, HELD, NOTE).because == "The floor holds"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.core.decision import Permits, Verdict, keep_decision
+from components.core.decision import Permits, Reason, Verdict, keep_decision
 from components.core.endpoint import EndpointState
 from components.core.errors import InvalidInput
 from components.core.manifest import Manifest
@@ -112,7 +112,9 @@ def test_a_decision_of_another_environment_under_a_state_is_a_fault(environment,
 
 def test_decisions_that_changed_nothing_are_told_when_asked_for(environment, serving: Manifest) -> None:
     roots, now = read_trust(environment.trust), datetime.now(UTC)
-    given = {"verdict": Verdict.REFUSE, "permits": Permits.NOTHING}
+    held = Reason(code="floor_holds", claim="exam: floor 0.25", text="It holds.", holds=True)
+    failed = Reason(code="gain_not_shown", claim="exam: gain 0", text="It does not.")
+    given = {"verdict": Verdict.REFUSE, "permits": Permits.NOTHING, "reasons": (held, failed)}
     given |= {"issued": now.isoformat(), "expires": (now + timedelta(hours=1)).isoformat()}
     for endpoint in ("helpdesk", "payments"):
         decision = Keyring(Path()).decision(roots.active_key("release"), endpoint=endpoint, **given)
@@ -120,6 +122,7 @@ def test_decisions_that_changed_nothing_are_told_when_asked_for(environment, ser
     assert len(audited(environment)) == 1
     mine, other = audited(environment, unused=True)[1:]
     assert (mine.endpoint, mine.generation, mine.kind, mine.verdict) == ("helpdesk", 0, "release", "refuse")
+    assert mine.reasons == ("gain_not_shown: It does not.", "floor_holds: It holds."), "what refused comes first"
     assert other.endpoint == "payments"
     assert [entry.endpoint for entry in audited(environment, "helpdesk", unused=True)] == ["helpdesk"] * 2
     Store(environment.store).write(f"decisions/{'0' * 64}.json", b"{}")

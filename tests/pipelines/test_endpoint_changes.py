@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.core.decision import DecisionKind, Permits, Verdict, keep_decision
+from components.core.decision import DecisionKind, Permits, Reason, Verdict, keep_decision
 from components.core.endpoint import EndpointState
 from components.core.errors import Conflict, InvalidInput, Refused
 from components.core.manifest import Manifest
@@ -180,15 +180,49 @@ def test_it_goes_through_a_freeze_says_whose_and_leaves_it(environment, serving:
     assert any("the freeze: anna on" in line and "launch week" in line for line in change.skipped)
 
 
-def test_it_says_who_refused_this_model_before(environment, serving: Manifest, add_model) -> None:
-    model, trust = add_model("worse"), read_trust(environment.trust)
-    now = datetime.now(UTC)
-    given = {"subject": model.named, "verdict": Verdict.REFUSE, "permits": Permits.NOTHING}
+FAILED = Reason(code="gain_not_shown", claim="exam: gain 0", text="exam: gain 0: the difference is -3.00 points")
+HELD = Reason(code="floor_holds", claim="exam: floor 0.25", text="exam: floor 0.25: the score is 90.0%", holds=True)
+
+
+def decided(place: LocalEnvironment, model: Manifest, **fields) -> None:
+    """Keeps a release's decision about a model: a refusal, unless the fields say something else."""
+    trust, now = read_trust(place.trust), datetime.now(UTC)
+    given = {"subject": model.named, "verdict": Verdict.REFUSE, "permits": Permits.NOTHING, "reasons": (HELD, FAILED)}
     given |= {"issued": now.isoformat(), "expires": (now + timedelta(hours=1)).isoformat()}
-    refusal = Keyring(Path()).decision(trust.active_key("release"), **given)
-    keep_decision(Store(environment.store), refusal, sign(refusal, key_address(environment, "release"), trust))
-    change = break_glass(environment, "helpdesk", model.key, name="anna", reason="all the same")
-    assert any("what release said of it on" in line and "refuse" in line for line in change.skipped)
+    decision = Keyring(Path()).decision(trust.active_key("release"), **{**given, **fields})
+    keep_decision(Store(place.store), decision, sign(decision, key_address(place, "release"), trust))
+
+
+def test_it_says_what_the_gate_said_of_this_model_and_what_serves(environment, serving: Manifest, add_model) -> None:
+    model = add_model("worse")
+    decided(environment, model, incumbent=serving.digest)
+    gate, *others = break_glass(environment, "helpdesk", model.key, name="anna", reason="all the same").skipped
+    assert gate.startswith(f"the gate, which held it against what serves ({serving.digest[:12]}…) on ")
+    assert gate.endswith(": refuse: exam: gain 0: the difference is -3.00 points")
+    assert not any("refuse" in line for line in others), "it is told once"
+
+
+def test_it_says_that_the_gate_passed_what_was_never_released(environment, serving: Manifest, add_model) -> None:
+    model = add_model("late")
+    decided(environment, model, incumbent=serving.digest, verdict=Verdict.PASS, permits=Permits.CHAMPION)
+    gate, *_ = break_glass(environment, "helpdesk", model.key, name="anna", reason="it expired").skipped
+    assert gate.endswith(": pass: exam: floor 0.25: the score is 90.0%")
+
+
+def test_a_comparison_with_something_else_is_none_with_what_serves(environment, serving: Manifest, add_model) -> None:
+    model = add_model("worse")
+    decided(environment, model)  # when nothing served
+    gate, *others = break_glass(environment, "helpdesk", model.key, name="anna", reason="all the same").skipped
+    assert gate == f"the gate: nobody compared it with what serves ({serving.digest[:12]}…)"
+    assert any("what release said of it on" in line and FAILED.text in line for line in others)
+
+
+def test_a_decision_of_another_environment_says_nothing_here(environment, serving: Manifest, add_model) -> None:
+    model = add_model("worse")
+    decided(environment, model, incumbent=serving.digest, environment="elsewhere")
+    skipped = break_glass(environment, "helpdesk", model.key, name="anna", reason="all the same").skipped
+    assert "nobody compared it" in skipped[0]
+    assert not any("refuse" in line for line in skipped)
 
 
 def test_what_serves_already_needs_no_broken_glass(environment, serving: Manifest) -> None:
