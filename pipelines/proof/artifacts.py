@@ -31,26 +31,43 @@ class Artifacts:
     manifests: dict[str, Manifest] = field(default_factory=dict)
     _keys: dict[str, str] | None = None
 
-    def node(self, role: str, named: Reference | Parent, depth: int = 0) -> Node:
-        """The tree of the artifact that is named."""
+    def node(self, role: str, named: Reference | Parent) -> Node:
+        """The tree of the artifact that is named, its parents first; no recursion, for chains grow."""
+        top, manifest = self._begun(role, named, 0)
+        path = [(top, manifest, iter(manifest.parents))] if manifest else []
+        while path:
+            node, manifest, parents = path[-1]
+            parent = next(parents, None)
+            if parent is not None:
+                child, its = self._begun(parent.role, parent, len(path))
+                node.children.append(child)
+                if its:
+                    path.append((child, its, iter(its.parents)))
+                continue
+            self._check(node, manifest)
+            node.children += self._origins(manifest)
+            node.settle()
+            path.pop()
+        return top
+
+    def _begun(self, role: str, named: Reference | Parent, depth: int) -> tuple[Node, Manifest | None]:
+        """The node of an artifact without what is below it, and its manifest where that is to be walked."""
         before = self.walked.get(named.digest)
         if before is not None:
-            return see_above(before)
-        node = Node(role)
-        self.walked[named.digest] = node
-        if depth > MOST_DEPTH:
-            node.mark, node.said = Mark.BROKEN, f"lies more than {MOST_DEPTH} artifacts deep: no real chain does"
-            return node
+            return see_above(before), None
+        node = self.walked[named.digest] = Node(role)
         try:
+            if depth > MOST_DEPTH:
+                raise Broken(
+                    f"lies more than {MOST_DEPTH:,} artifacts deep, as no chain of retrainings does; nothing below was"
+                    " looked at: see who wrote this store"
+                )
             manifest = self.read(named)
         except DAMAGE as error:
             node.mark, node.said = Mark.BROKEN, sentence(error)
-            return node
+            return node, None
         node.title = f"{role}  {_place(manifest)}  {short(named.digest)}"
-        node.children = [self.node(parent.role, parent, depth + 1) for parent in manifest.parents]
-        self._check(node, manifest)
-        node.children += list(self._origins(manifest))
-        return node
+        return node, manifest
 
     def read(self, named: Reference | Parent) -> Manifest:
         """The manifest that is named, its bytes checked. Raises Broken."""

@@ -18,8 +18,13 @@ class Mark(StrEnum):
 
 SIGNS = {Mark.HOLDS: "✓", Mark.BROKEN: "✗", Mark.NOTE: "·"}
 ABOVE = "see above"
-MOST_DEPTH = 200
-"""A real chain has about twenty; a deeper one was made to exhaust whoever follows it."""
+MOST_DEPTH = 10_000
+"""One release has about twenty, and each adaptation of a champion adds three: sixty years of weekly ones. A deeper
+chain was made to exhaust whoever follows it."""
+MOST_INDENT = 40
+"""Levels that are shown by indenting; deeper ones by their number, or each line were longer than the one above."""
+MOST_TITLES = 12
+"""Of those that lead to a break, the nearest ones."""
 
 
 class Broken(Exception):
@@ -35,49 +40,67 @@ class Node:
     mark: Mark = Mark.HOLDS
     children: list[Node] = field(default_factory=list)
     again: bool = False  # told in full further up
+    _settled: bool | None = None
 
     @property
     def holds(self) -> bool:
         """Whether neither this nor anything below it is broken."""
+        if self._settled is not None:
+            return self._settled
         return self.mark is not Mark.BROKEN and all(child.holds for child in self.children)
+
+    def settle(self) -> None:
+        """Says that nothing changes any more in it or below it: then nobody need look below it again."""
+        self._settled = self.holds
 
     def sign(self) -> str:
         """A tick only where everything below holds too."""
         return SIGNS[self.mark if self.holds else Mark.BROKEN]
 
 
-def broken(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """All breaks with the titles that lead there; what lies nearer to the sources comes first."""
-    path = (*path, node.title)
-    for child in node.children:
-        yield from broken(child, path)
-    if node.mark is Mark.BROKEN and not node.again:
-        yield path, node.said
+def broken(tree: Node) -> Iterator[tuple[tuple[str, ...], str]]:
+    """All breaks with the titles that lead there, the nearest dozen; what lies nearer to the sources comes first."""
+    path = [(tree, iter(tree.children))]
+    while path:
+        node, children = path[-1]
+        child = next(children, None)
+        if child is not None:
+            path.append((child, iter(child.children)))
+            continue
+        if node.mark is Mark.BROKEN and not node.again:
+            yield tuple(above.title for above, _ in path[-MOST_TITLES:]), node.said
+        path.pop()
 
 
-def noted(node: Node) -> int:
+def walk(tree: Node) -> Iterator[tuple[int, Node]]:
+    """All nodes in the order in which they are read, each with its depth; a deep tree exhausts no stack."""
+    waiting = [(0, tree)]
+    while waiting:
+        depth, node = waiting.pop()
+        yield depth, node
+        waiting += [(depth + 1, child) for child in reversed(node.children)]
+
+
+def noted(tree: Node) -> int:
     """How many nodes are told and not proven."""
-    return (node.mark is Mark.NOTE and not node.again) + sum(noted(child) for child in node.children)
+    return sum(node.mark is Mark.NOTE and not node.again for _, node in walk(tree))
 
 
-def lines(node: Node, depth: int = 0) -> Iterator[str]:
+def lines(tree: Node) -> Iterator[str]:
     """The tree as a person reads it, a line a node."""
-    below = node.mark is not Mark.BROKEN and not node.holds
-    said = " – ".join(filter(None, [node.said, "broken below" if below else ""]))
-    yield f"{'  ' * depth}{node.sign()} {one_line(node.title)}{f'  {one_line(said)}' if said else ''}"
-    for child in node.children:
-        yield from lines(child, depth + 1)
+    for depth, node in walk(tree):
+        below = node.mark is not Mark.BROKEN and not node.holds
+        said = " – ".join(filter(None, [node.said, "broken below" if below else ""]))
+        place = f"{'  ' * min(depth, MOST_INDENT)}{f'[{depth}] ' if depth > MOST_INDENT else ''}"
+        yield f"{place}{node.sign()} {one_line(node.title)}{f'  {one_line(said)}' if said else ''}"
 
 
-def as_document(node: Node) -> dict[str, Any]:
-    """The tree as plain data: title, mark, holds (with all below), said, children."""
-    return {
-        "title": node.title,
-        "mark": node.mark.value,
-        "holds": node.holds,
-        "said": node.said,
-        "children": [as_document(child) for child in node.children],
-    }
+def as_document(tree: Node) -> list[dict[str, Any]]:
+    """The tree as plain data, a record a node in the order of ``lines``: nested, no parser would read a deep one."""
+    return [
+        {"depth": depth, "title": node.title, "mark": node.mark.value, "holds": node.holds, "said": node.said}
+        for depth, node in walk(tree)
+    ]
 
 
 def see_above(node: Node) -> Node:

@@ -101,7 +101,7 @@ class Verification:
         return f"broken: {where}: {said}{more}; trust nothing above it until it is explained ({hashed})"
 
     def as_document(self) -> dict[str, Any]:
-        """For scripts: verified, objects, bytes, breaks, summary and the tree."""
+        """For scripts: verified, objects, bytes, breaks, summary and the tree (a list, depth by depth)."""
         breaks = [{"path": list(path), "said": said} for path, said in broken(self.tree)]
         return {
             "verified": self.tree.holds,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+
+import pytest
 
 from components.core.errors import ExitCode
-from components.core.manifest import Kind
-from pipelines.proof.tree import MOST_DEPTH, Mark, Node, broken, lines, noted, one_line, see_above, size
+from components.core.manifest import Kind, Manifest
+from pipelines.proof import artifacts
+from pipelines.proof.tree import MOST_TITLES, Mark, Node, broken, lines, noted, one_line, see_above, size
 from pipelines.proof.walk import verify_model
 from tests.pipelines.proof.chain import Chain
 
@@ -54,7 +58,8 @@ def test_the_document_for_scripts_says_the_same(chain: Chain) -> None:
     found = chain.verify()
     document = json.loads(json.dumps(found.as_document()))
     assert document["verified"] is False
-    assert document["tree"]["holds"] is False
+    assert document["tree"][0]["holds"] is False
+    assert [record["depth"] for record in document["tree"]][:3] == [0, 1, 1]
     assert chain.first.key in document["breaks"][0]["said"]
     assert document["summary"] == list(found.lines())[-1]
 
@@ -89,13 +94,38 @@ def test_lengths_are_told_in_units_that_a_person_reads() -> None:
     assert [size(count) for count in (999, 1500, 2_000_000)] == ["999 B", "1.5 kB", "2.0 MB"]
 
 
-def test_a_chain_that_is_deeper_than_any_real_one_is_refused(chain: Chain) -> None:
+def deepened(chain: Chain, levels: int) -> Manifest:
     deep = chain.documents
-    for _ in range(MOST_DEPTH + 5):
+    for _ in range(levels):
         deep = chain.rows("redact", "redacted", Kind.DOCUMENTS, [], documents=deep)
+    return deep
+
+
+def test_a_chain_that_is_deeper_than_pythons_stack_is_walked_to_its_sources(chain: Chain) -> None:
+    levels = sys.getrecursionlimit() + 100
+    deep = deepened(chain, levels)
+    found = verify_model(chain.scene(), [deep.named])
+    said = list(found.lines())
+    assert found.exit_code is ExitCode.DONE, said[-1]
+    assert any("the file is as it was read" in line and line.lstrip().startswith(f"[{levels + 2}]") for line in said)
+    assert max(map(len, said)) < 250
+    json.dumps(found.as_document())
+    chain.flip(chain.documents.shards[0].uri)
+    found = verify_model(chain.scene(), [deep.named])
+    ((path, broke),) = broken(found.tree)
+    assert (found.exit_code, len(path)) == (ExitCode.REFUSED, MOST_TITLES)
+    assert chain.documents.digest[:12] in path[-1]
+    assert "was changed" in broke
+
+
+def test_a_chain_that_is_deeper_than_any_real_one_is_refused(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "MOST_DEPTH", 10)
+    deep = deepened(chain, 11)
     found = verify_model(chain.scene(), [deep.named])
     assert found.exit_code is ExitCode.REFUSED
-    assert f"more than {MOST_DEPTH} artifacts deep" in found.summary
+    assert "lies more than 10 artifacts deep" in found.summary
+    just = Manifest.read(chain.store.read(deep.parents[0].key), deep.parents[0].key)
+    assert verify_model(chain.scene(), [just.named]).exit_code is ExitCode.DONE
 
 
 def test_a_source_that_changed_or_is_away_is_told_and_breaks_nothing(chain: Chain) -> None:
