@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from components.core.evidence import read_evidence
+from components.core.manifest import read_manifest
 from components.core.run import Run, State
 from pipelines.backends.local_run import Ask
 from pipelines.demo import traffic
@@ -172,8 +174,16 @@ def _window(scene: Scene, asked: list[Ticket], verdict: str) -> list[str]:
     if monitoring.exit_code or bool(monitoring.requests) != (verdict == "retrain"):
         wrong.append(f"monitoring did not come to `{verdict}`: {monitoring.outcome or monitoring.error}")
     if verdict == "retrain" and not wrong:
-        wrong += _not_as_it_must(finished, "release", State.DONE)
+        wrong += _not_as_it_must(finished, "release", State.DONE) or _not_better(finished.runs[-1], scene.place)
     return wrong
+
+
+def _not_better(release: Run, place: Place) -> list[str]:
+    """The recipe asks for no loss; here the world has changed, and the gate must have found a gain on the exam."""
+    gate = next(step for step in release.steps if step.name == "gate")
+    evidence = read_evidence(place.store, read_manifest(place.store, gate.outputs["evidence"]))
+    whole = next(claim for claim in evidence.claims if claim.kind == "margin" and not claim.slice)
+    return [] if whole.low is not None and whole.low > 0 else [f"the gate did not find it better: {whole.text}"]
 
 
 def _by_curl(scene: Scene) -> list[str]:
@@ -194,8 +204,6 @@ def _by_curl(scene: Scene) -> list[str]:
 
 def _a_shard(place: Place) -> str:
     """A shard of the data that what serves was trained on."""
-    from components.core.manifest import read_manifest
-
     store, champion = place.store, place.state.champion
     assert champion
     manifest = read_manifest(store, champion)

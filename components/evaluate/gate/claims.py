@@ -174,10 +174,12 @@ def result(one: Judged, settings: Gate) -> ClaimResult:
     return found.model_copy(update={"text": wording.of_claim(found, claim, settings)})
 
 
-def advice(one: Judged, found: ClaimResult, settings: Gate) -> str:
-    """What to do about a claim that does not hold."""
+def advice(one: Judged, found: ClaimResult, settings: Gate, exam: Exam, scores: dict[str, Floats]) -> str:
+    """What to do about a claim that does not hold; ``scores`` as for ``judged``."""
     too_small = one.obstacle == "suite_too_small"
     needed = one.planned.plan.needed(one.planned.claim.distance, settings.power) if too_small else None
+    if _has_no_room(one, settings, exam, scores):
+        return wording.no_room(one.planned.claim, float(scores["incumbent"][one.planned.rows].mean()))
     return wording.advise(found, one.planned.claim, settings, needed)
 
 
@@ -227,6 +229,14 @@ def _measured(plan: Planned, settings: Gate, exam: Exam, scores: dict[str, Float
         else:
             bounds = rule.of_difference(mine, scores["incumbent"][plan.rows], *given)
     return Judged(plan, plan.plan.alpha, plan.obstacle(settings), bounds)
+
+
+def _has_no_room(one: Judged, settings: Gate, exam: Exam, scores: dict[str, Floats]) -> bool:
+    """Whether what serves is so good that not even a candidate without a mistake would be shown to gain so much."""
+    if one.planned.claim.kind is not ClaimKind.GAIN or one.obstacle:
+        return False
+    perfect = scores | {"candidate": np.ones_like(scores["candidate"])}
+    return not replace(_measured(one.planned, settings, exam, perfect), alpha=one.alpha).holds
 
 
 def _p(one: Judged) -> float:

@@ -171,7 +171,8 @@ def _findings(
     scores: dict[str, Scores],
     judged: list[claims.Judged],
 ) -> Findings:
-    values = [given.values for given in scores.values()]
+    of_both = {who: given.values for who, given in scores.items()}
+    values = list(of_both.values())
     lost, won = contests.contests(store, exam, case.suites, [paper.answers for paper in case.papers], values, settings)
     results = tuple(claims.result(one, settings) for one in judged)
     failed = [pair for pair in zip(judged, results, strict=True) if pair[1].applies and not pair[1].holds]
@@ -181,7 +182,7 @@ def _findings(
         tallies=contests.tallies(exam, values),
         lost=lost,
         won=won,
-        advice=tuple(claims.advice(one, found, settings) for one, found in failed),
+        advice=tuple(claims.advice(one, result, settings, exam, of_both) for one, result in failed),
     )
 
 

@@ -93,6 +93,15 @@ def advise(found: ClaimResult, claim: Claim, settings: Gate, needed: int | None)
     return f"If the candidate is as good as measured, about {max(1, more):,} more questions would show {claim.name}."
 
 
+def no_room(claim: Claim, best: float) -> str:
+    """What to do about a gain that nobody could show; ``best`` is the score of what serves, a fraction."""
+    return (
+        f"No model could show {claim.name}: what serves scores {best:.1%} there, and one without a mistake would not"
+        " be shown to be so much better. Claim a margin there instead (no worse than what serves), or ask"
+        " harder questions."
+    )
+
+
 def _too_small(found: ClaimResult, claim: Claim, settings: Gate) -> str:
     visible = "none is seen so often" if found.visible is None else f"from {100 * found.visible:.2g} points on it would"
     return (

@@ -61,6 +61,22 @@ def test_one_claim_that_does_not_hold_is_enough(world) -> None:
     assert [claim.holds for claim in found.claims] == [True, True, False]
 
 
+@pytest.mark.parametrize("right", [500, 498])
+def test_where_what_serves_leaves_no_room_for_a_gain_it_says_so_and_what_to_claim_instead(world, right) -> None:
+    made = world(scores(500), scores(right))
+    found = made.evidence(FLOOR, GAIN)
+    assert found.verdict == "refuse"
+    assert f"No model could show exam: gain 0: what serves scores {right / 500:.1%} there" in found.paragraph
+    assert "Claim a margin there instead" in found.paragraph
+    assert made.evidence(FLOOR, MARGIN).verdict == "pass"
+
+
+def test_where_there_is_room_for_a_gain_the_model_has_to_be_better(world) -> None:
+    found = world(scores(490), scores(490)).evidence(FLOOR, GAIN)
+    assert "No model could show" not in found.paragraph
+    assert "the model has to be better" in found.paragraph
+
+
 @pytest.mark.parametrize(
     ("right", "floor", "holds"), [(500, 0.99, True), (450, 0.9, False), (463, 0.9, True), (461, 0.9, False)]
 )
