@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 import time
@@ -25,6 +26,11 @@ class Played:
     act: Act
     seconds: float
     wrong: tuple[str, ...]
+
+    @property
+    def sign(self) -> str:
+        """How it ended; that it took too long is told, and fails nothing: another machine is not this one."""
+        return "✗" if self.wrong else "✓" + _over(self.seconds, self.act.budget_seconds)
 
 
 def show(only: int = 0) -> int:
@@ -73,21 +79,27 @@ def _play(act: Act, scene: Scene) -> Played:
 def _summary(played: list[Played], place: Place) -> None:
     click.echo(f"{'act':<46} {'must be':<10} {'seconds':>8} {'budget':>7}")
     for one in played:
-        act, sign = one.act, "✗" if one.wrong else "✓"
-        row = f"{act.number}  {act.title:<43} {act.must:<10} {one.seconds:>8.0f} {act.budget_seconds:>7}  {sign}"
+        act = one.act
+        row = f"{act.number}  {act.title:<43} {act.must:<10} {one.seconds:>8.0f} {act.budget_seconds:>7}  {one.sign}"
         click.echo(row)
     whole = sum(one.seconds for one in played)
-    click.echo(f"{'':<46} {'':<10} {whole:>8.0f} {BUDGET_SECONDS:>7}")
+    click.echo(f"{'':<46} {'':<10} {whole:>8.0f} {BUDGET_SECONDS:>7} {_over(whole, BUDGET_SECONDS)}".rstrip())
     state = place.state
     model = f"{state.champion.digest[:12]}…" if state.champion else "nothing"
     click.echo(f"\n{state.endpoint}: {model} should serve, generation {state.generation}; nothing is left running")
-    click.echo(f"page:  {Path(place.environment.runs) / 'latest' / 'report.html'}")
+    folder = Path.cwd()
+    click.echo(f"page:  {folder / place.environment.runs / 'latest' / 'report.html'}")
     sluice = "sluice" if shutil.which("sluice") else str(Path(sys.executable).with_name("sluice"))
+    click.echo(f"next:  cd {shlex.quote(str(folder))}                # where all that follows looks")
     click.echo(
-        f"next:  {sluice} serve demo                       # serve it; keys: {sluice} api-keys new NAME --env demo"
+        f"       {sluice} serve demo                       # serve it; keys: {sluice} api-keys new NAME --env demo"
     )
     click.echo(
         f"       {sluice} verify {state.endpoint} --env demo        # from what serves back to the sources, re-hashed"
     )
     click.echo(f"       {sluice} audit {state.endpoint} --env demo")
     click.echo(f"       {sluice} init my-project")
+
+
+def _over(seconds: float, budget: int) -> str:
+    return f" {seconds - budget:.0f} s over" if round(seconds) > budget else ""
