@@ -60,7 +60,7 @@ class Contract(BaseModel):
         name = cls.__name__
         try:
             document = json.loads(data)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # no JSON, no text, a number of 5,000 digits; nested too deep
             raise InvalidInput(f"{where}: not a {name}: {error}; it may be damaged: make it again") from error
         if not isinstance(document, dict) or not isinstance(document.get("version"), int):
             raise InvalidInput(f"{where}: not a {name}: no version; give the path of one that Sluice wrote")

@@ -23,3 +23,19 @@ def parse_moment(text: str) -> datetime:
     except (ValueError, OverflowError) as error:
         raise InvalidInput(f"now is {text!r}: {error}; give it as 2026-01-31T09:00:00+00:00") from error
     raise InvalidInput(f"now is {text!r}: it has no offset; add +00:00 if it is UTC")
+
+
+def minute(moment: datetime | str) -> str:
+    """A moment in UTC for a person, without seconds: `2026-01-31 09:00`."""
+    return f"{_utc(moment):%Y-%m-%d %H:%M}"
+
+
+def between(since: datetime | str, until: datetime | str) -> str:
+    """A stretch of time for a person: `between 2026-01-31 09:00:00 and 09:30:00 UTC`."""
+    first, last = _utc(since), _utc(until)
+    day = "" if first.date() == last.date() else "%Y-%m-%d "
+    return f"between {first:%Y-%m-%d %H:%M:%S} and {last:{day}%H:%M:%S} UTC"
+
+
+def _utc(moment: datetime | str) -> datetime:
+    return parse_moment(moment) if isinstance(moment, str) else moment.astimezone(UTC)

@@ -17,6 +17,11 @@ OF_THE_SERVICE = frozenset({"latency_ms", "first_token_ms"})
 """Features that the load and the machine change: they are shown, and no training makes them better."""
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things: `1 request`, `2,000 requests`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 class Shift(Part):
     """One feature of the window beside a reference."""
 
@@ -37,7 +42,7 @@ class Fault(Part):
     """Why a window says nothing, or not what it seems to."""
 
     code: str = Field(description="A word for scripts, such as `no_requests` or `stale`.")
-    text: str = Field(description="A sentence for a person.")
+    text: str = Field(description="A sentence for a person, with its full stop.")
 
 
 class Score(Part):

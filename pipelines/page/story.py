@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,16 +14,23 @@ from components.core.endpoint import EndpointState, open_endpoints
 from components.core.errors import SluiceError
 from components.core.moment import parse_moment
 from components.core.store import Store
+from components.core.whole_file import SUFFIX
 from components.core.wilson import wilson_interval
-from components.monitor.figures import Figures
-from components.monitor.observe.records import comparisons, figures_of
+from components.monitor.figures import Figures, counted
+from components.monitor.observe.records import MOST_WINDOWS, comparisons, figures_of
 from pipelines.environment import environment_from
 from pipelines.recipe import recipe_from
 from pipelines.runs import RunFolder
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 260, 56, 16, 18, 34
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 260, 72, 48, 18, 42
 TOLD = (DecisionKind.RETRAIN, DecisionKind.RELEASE, DecisionKind.ROLLBACK, DecisionKind.BREAK_GLASS)
 SHIFTS_TOLD = 4
+MOST_DECISIONS = 2_000
+"""Decisions that are read, the newest by the store's clock: the page of a run must not take longer each week."""
+NO_MOMENTS = re.compile(r"(\d{4}-\d\d-\d\d )?\d\d:\d\d(:\d\d)?")
+"""What differs between two windows of which the same is said."""
+ROOMS = {"": 110.0, "spare": 44.0}
+"""How far apart labels are, in units of the drawing: on a phone they are larger, and those of the second are hidden."""
 
 
 class Span(NamedTuple):
@@ -40,6 +48,8 @@ class Point:
     figures: Figures
     x: float
     verdict: str = ""
+    label: str | None = None
+    """The class of its label: ``spare`` where there is room on a wide screen only, None where there is none at all."""
 
     @property
     def span(self) -> Span | None:
@@ -62,6 +72,7 @@ class Mark(NamedTuple):
 
     x: float
     text: str
+    label: str | None = None
 
 
 class Event(NamedTuple):
@@ -71,6 +82,9 @@ class Event(NamedTuple):
     look: str
     title: str
     said: str
+    times: int = 1
+    last: datetime | None = None
+    """When it happened for the last time, where it did so more often than once in a row."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,8 @@ class Story:
     marks: tuple[Mark, ...]
     events: tuple[Event, ...]
     missing: tuple[str, ...] = ()
+    begins: str = ""
+    """The end of the first window that is told of, where earlier ones are not; UTC, ISO 8601."""
     width: ClassVar[int] = WIDTH
     height: ClassVar[int] = HEIGHT
     left: ClassVar[int] = LEFT
@@ -117,29 +133,71 @@ def read_story(folder: RunFolder, store: Store) -> Story | None:
 def _story(
     endpoint: str, windows: list[Figures], states: list[EndpointState], decisions: list[Decision], missing: list[str]
 ) -> Story:
+    begins = windows[0].until if len(windows) == MOST_WINDOWS else ""
     changes = [(parse_moment(state.changed), state) for state in _changes(states)]
+    if begins:
+        changes = [(moment, state) for moment, state in changes if moment >= parse_moment(begins)]
+        decisions = [decision for decision in decisions if decision.issued_at >= parse_moment(begins)]
     order = sorted([*(parse_moment(window.until) for window in windows), *(moment for moment, _ in changes)])
     room = (WIDTH - LEFT - RIGHT) / (len(order) + 1)
     x = {moment: round(LEFT + room * (index + 1), 1) for index, moment in enumerate(order)}
     retrain = {decision.issued_at: str(decision.verdict) for decision in decisions if _decides(decision)}
-    points = tuple(
-        Point(window, x[parse_moment(window.until)], retrain.get(parse_moment(window.until), "")) for window in windows
-    )
-    marks = tuple(Mark(x[moment], f"generation {state.generation}") for moment, state in changes)
+    ends = [(window, parse_moment(window.until)) for window in windows]
+    labels = labelled(x[end] for window, end in ends if window.quality.labelled)
+    points = tuple(Point(window, x[end], retrain.get(end, ""), labels.get(x[end])) for window, end in ends)
+    named = labelled(x[moment] for moment, _ in changes)
+    marks = tuple(Mark(x[moment], f"generation {state.generation}", named.get(x[moment])) for moment, state in changes)
     events = [*_observed(points), *(_told(decision) for decision in decisions), *_served(changes)]
-    return Story(endpoint, points, marks, tuple(sorted(events)), tuple(missing))
+    return Story(endpoint, points, marks, tuple(together(sorted(events, key=_order))), tuple(missing), begins)
+
+
+def labelled(places: Iterable[float]) -> dict[float, str]:
+    """Which places have room for a label, and its class; the last one first, for it is looked at most."""
+    found: dict[float, str] = {}
+    for name, room in ROOMS.items():
+        for x in sorted(places := list(places), reverse=True):
+            if all(abs(x - other) >= room for other in found):
+                found[x] = name
+    return found
+
+
+def together(events: Iterable[Event]) -> Iterator[Event]:
+    """What was said again and again, with nothing else of its sort said and nothing changed between, once."""
+    told: list[Event] = []
+    last: dict[str, int] = {}
+    for event in events:
+        before = last.get(event.title)
+        if before is not None and _same(told[before], event):
+            told[before] = told[before]._replace(times=told[before].times + 1, last=event.moment, said=event.said)
+            continue
+        if event.look == "promoted":
+            last.clear()
+        last[event.title] = len(told)
+        told.append(event)
+    yield from told
+
+
+def _same(one: Event, other: Event) -> bool:
+    return (one.look, NO_MOMENTS.sub("", one.said)) == (other.look, NO_MOMENTS.sub("", other.said))
+
+
+def _order(event: Event) -> tuple[datetime, str, str]:
+    return event.moment, event.title, event.said
 
 
 def _windows(store: Store, endpoint: str, missing: list[str]) -> Iterator[Figures]:
-    for compared in comparisons(store, endpoint):
+    damaged: dict[str, str] = {}
+    for compared in comparisons(store, endpoint, damaged, last=MOST_WINDOWS):
         try:
             yield figures_of(store, compared.evidence)
         except SluiceError as error:
             missing.append(f"window {compared.until[:16]}: {error}")
+    missing += damaged.values()
 
 
 def _decisions(store: Store, missing: list[str]) -> Iterator[Decision]:
-    for key in store.list(FOLDER):
+    entries = sorted(store.entries(FOLDER), key=lambda entry: entry.modified)[-MOST_DECISIONS:]
+    for key in sorted(entry.key for entry in entries if not entry.key.endswith(SUFFIX)):
         try:
             yield Decision.from_statement(payload_of(store.read(key), key), key)
         except SluiceError as error:
@@ -164,15 +222,21 @@ def _changes(states: list[EndpointState]) -> Iterator[EndpointState]:
 def _observed(points: tuple[Point, ...]) -> Iterator[Event]:
     for point in points:
         figures, span = point.figures, point.span
-        said = f"{figures.requests:,} requests of {figures.units:,} users"
+        said = f"{counted(figures.requests, 'request')} of {counted(figures.units, 'user')}"
         if span:
             said += f"; {figures.quality.correct:,} of {figures.quality.labelled:,} labelled answers were right"
             said += f" ({span.share:.0%}, 95 % interval {span.low:.0%} to {span.high:.0%})"
-        said += f"; drifted: {', '.join(point.drifted[:SHIFTS_TOLD])}" if point.drifted else "; nothing drifted"
-        said += "".join(f". {fault.text}" for fault in figures.faults)
+        said += f"; {_drift(point)}." + "".join(f" {fault.text}" for fault in figures.faults)
         yield Event(
             parse_moment(figures.until), "drifted" if point.drifted or figures.faults else "seen", "a window", said
         )
+
+
+def _drift(point: Point) -> str:
+    more = f" and {len(point.drifted) - SHIFTS_TOLD} more" if len(point.drifted) > SHIFTS_TOLD else ""
+    if point.drifted:
+        return f"drifted: {', '.join(point.drifted[:SHIFTS_TOLD])}{more}"
+    return "nothing drifted" if point.figures.shifts else "nothing was compared"
 
 
 def _told(decision: Decision) -> Event:

@@ -95,7 +95,8 @@ def release(store: Store, endpoint: str, champion: Champion, until: datetime, se
     Windows that end from ``until`` on are none of them: a window is not compared with itself.
     """
     found, digest = Release(), champion.model.digest
-    for record in comparisons(store, endpoint, until, champion.released_at):
+    damaged: dict[str, str] = {}
+    for record in comparisons(store, endpoint, damaged, until, champion.released_at):
         if (record.model, record.released) != (digest, champion.released):
             continue
         if len(found.profiles) >= settings.reference_windows and found.features.num_rows >= settings.least_rows:
@@ -112,6 +113,7 @@ def release(store: Store, endpoint: str, champion: Champion, until: datetime, se
         found.profiles.append(output)
         found.features = pa.concat_tables([found.features, features])
         found.quality = pooled([found.quality, quality.quality])
+    found.gone += damaged.values()
     return found
 
 

@@ -18,11 +18,9 @@ from components.monitor.drift.faults import window_faults
 from components.monitor.drift.references import Release, Training, of_model, release, training
 from components.monitor.drift.serving import Champion, champion_at
 from components.monitor.drift.settings import Drift
-from components.monitor.figures import FIGURES, Fault, Figures
-from components.monitor.observe.records import Compared, compared_key, comparisons, figures_of
+from components.monitor.figures import FIGURES, Fault, Figures, counted
+from components.monitor.observe.records import MOST_WINDOWS, Compared, compared_key, comparisons, figures_of
 
-MOST_WINDOWS = 52
-"""Earlier windows that the page shows."""
 _MAY_BE_MISSING = {"first_token_ms"}  # only streams have it, and whether to stream is the client's choice
 
 
@@ -87,11 +85,11 @@ def _references(
         try:
             found.training = training(attempt, champion.model, settings, seen.languages)
         except InvalidInput as error:
-            faults.append(Fault(code="no_reference", text=f"nothing to compare with: {error}"))
+            faults.append(Fault(code="no_reference", text=f"Nothing to compare with: {error}."))
     found.release = release(attempt.store, seen.endpoint, champion, until, settings)
     if found.release.gone:
-        text = f"the store has lost {len(found.release.gone)} of the first windows after the release"
-        faults.append(Fault(code="no_reference", text=f"{text}: {found.release.gone[0]}"))
+        text = f"{counted(len(found.release.gone), 'window')} of the first after the release cannot be read"
+        faults.append(Fault(code="no_reference", text=f"{text}: {found.release.gone[0]}."))
     return found
 
 
@@ -115,7 +113,7 @@ def _compared(
     blind = empty - _MAY_BE_MISSING
     if blind and window.column("status").to_pylist().count(Status.ANSWERED) >= settings.least_rows:
         named = ", ".join(sorted(blind))
-        text = f"the window has no values of {named}, which its references have; look at what the gateway writes"
+        text = f"The window has no values of {named}, which its references have; look at what the gateway writes."
         faults.append(Fault(code="blind_spot", text=text))
     return compare(made, settings)
 
@@ -146,7 +144,7 @@ def _figures(
 def _earlier(attempt: Attempt, endpoint: str, until: datetime) -> list[Figures]:
     """The figures of earlier windows for the page; one that is gone is left out of it, for nothing is decided by it."""
     found = []
-    for record in comparisons(attempt.store, endpoint, until, last=MOST_WINDOWS):
+    for record in comparisons(attempt.store, endpoint, {}, until, last=MOST_WINDOWS):
         try:
             found.append(figures_of(attempt.store, record.evidence))
         except InvalidInput:

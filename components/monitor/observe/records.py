@@ -10,18 +10,25 @@ gives the same window again, whatever came later.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import TypeVar
 
 from pydantic import Field
 
 from components.core.contract import Contract
+from components.core.errors import InvalidInput
 from components.core.manifest import Reference, read_beside, read_manifest
+from components.core.moment import parse_moment
 from components.core.request_log import MOMENT
 from components.core.store import Store
 from components.monitor.figures import FIGURES, Fault, Figures
 
 HEAD = "window.json"
 """The object beside the rows of the output ``window``."""
+
+
+MOST_WINDOWS = 52
+"""The last windows, which a page shows."""
 
 
 class Head(Contract):
@@ -58,6 +65,9 @@ class Compared(Contract):
     evidence: Reference
 
 
+Record = TypeVar("Record", Window, Compared)
+
+
 def window_key(endpoint: str, until: datetime) -> str:
     """Where the record of a window lies."""
     return f"windows/{endpoint}/{_name(until)}.json"
@@ -68,37 +78,52 @@ def compared_key(endpoint: str, until: datetime) -> str:
     return f"compared/{endpoint}/{_name(until)}.json"
 
 
-def windows(store: Store, endpoint: str, before: datetime, since: datetime | None = None) -> list[Window]:
-    """The windows that ended before a moment, the first one first; only those that ended from ``since`` on."""
-    return [Window.read(store.read(key), key) for key in _keys(store, f"windows/{endpoint}", before, since)]
+def windows(
+    store: Store, endpoint: str, before: datetime, since: datetime | None, damaged: dict[str, str]
+) -> list[Window]:
+    """The windows that ended before a moment, the first one first; only those that ended from ``since`` on.
+
+    A record that cannot be read, or is about another window, is named in ``damaged`` with the reason.
+    """
+    keys = _keys(store, f"windows/{endpoint}", before, since)
+    return [found for key in keys if (found := _read(Window, store, key, damaged))]
 
 
-def window_at(store: Store, endpoint: str, until: datetime) -> Window | None:
-    """The window that ended at a moment; None where none was taken then."""
+def window_at(store: Store, endpoint: str, until: datetime, damaged: dict[str, str]) -> Window | None:
+    """The window that ended at a moment; None where none was taken then, or its record is ``damaged``."""
     key = window_key(endpoint, until)
-    return Window.read(store.read(key), key) if store.exists(key) else None
+    return _read(Window, store, key, damaged) if store.exists(key) else None
 
 
-def last_window(store: Store, endpoint: str, before: datetime) -> Window | None:
-    """The last window that ended before a moment; None where there was none."""
+def last_window(store: Store, endpoint: str, before: datetime) -> datetime | None:
+    """When the last window before a moment ended, as the name of its record says; None where there was none."""
     keys = _keys(store, f"windows/{endpoint}", before, None)
-    return Window.read(store.read(keys[-1]), keys[-1]) if keys else None
+    return ended(keys[-1]) if keys else None
+
+
+def last_comparison(store: Store, endpoint: str, before: datetime) -> datetime | None:
+    """When the last window before a moment ended that was compared; None where none was."""
+    keys = _keys(store, f"compared/{endpoint}", before, None)
+    return ended(keys[-1]) if keys else None
 
 
 def comparisons(
     store: Store,
     endpoint: str,
+    damaged: dict[str, str],
     before: datetime | None = None,
     since: datetime | None = None,
     last: int | None = None,
 ) -> Iterator[Compared]:
     """The comparisons of windows that ended before a moment, the first one first, each read when it is asked for.
 
-    Only those that ended from ``since`` on, and of these the ``last`` so many.
+    Only those that ended from ``since`` on, and of these the ``last`` so many. A record that cannot be read, or is
+    about another window, is named in ``damaged`` with the reason.
     """
     keys = _keys(store, f"compared/{endpoint}", before, since)
     for key in keys[-last:] if last else keys:
-        yield Compared.read(store.read(key), key)
+        if found := _read(Compared, store, key, damaged):
+            yield found
 
 
 def figures_of(store: Store, evidence: Reference) -> Figures:
@@ -107,10 +132,30 @@ def figures_of(store: Store, evidence: Reference) -> Figures:
     return Figures.read(read_beside(store, manifest, FIGURES, "figures of a window", "drift"), manifest.key)
 
 
+def ended(key: str) -> datetime | None:
+    """When the window of a record ended, by its name; None for what is no name of a record."""
+    try:
+        return datetime.strptime(key.rpartition("/")[2], f"{MOMENT}Z.json").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def _name(moment: datetime) -> str:
     return f"{moment:{MOMENT}}Z"
 
 
 def _keys(store: Store, folder: str, before: datetime | None, since: datetime | None) -> list[str]:
     last, first = (f"{folder}/{_name(moment)}.json" if moment else "" for moment in (before, since))
-    return [key for key in store.list(folder) if key.endswith(".json") and first <= key and (not last or key < last)]
+    return [key for key in store.list(folder) if ended(key) and first <= key and (not last or key < last)]
+
+
+def _read(kind: type[Record], store: Store, key: str, damaged: dict[str, str]) -> Record | None:
+    """A record; None for one that is damaged. Whoever decides has to hear of that, so it ends no run."""
+    try:
+        found = kind.read(store.read(key), key)
+        if (found.endpoint, parse_moment(found.until)) != (key.split("/", 1)[1].rpartition("/")[0], ended(key)):
+            raise InvalidInput(f"{key}: is about {found.endpoint} until {found.until}")
+    except InvalidInput as error:
+        damaged[key] = str(error)
+        return None
+    return found

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from components.core.attempt import Attempt, Draft, Outcome
 from components.core.manifest import Kind
-from components.core.moment import parse_moment
+from components.core.moment import minute, parse_moment
 from components.core.report import Example, Figure
 from components.core.request_log import RequestLog, Table
 from components.core.rows import Row
-from components.monitor.figures import Fault
+from components.monitor.figures import Fault, counted
 from components.monitor.observe.asked import Asked, earlier_requests, leave_out_known, survey, write
 from components.monitor.observe.records import HEAD, Head, Window, window_key
 from components.monitor.observe.said import Said, Voice, Word, join, last_words, listen, voice_of, write_corrected
@@ -93,18 +94,29 @@ def _head(attempt: Attempt, endpoint: str, taking: Taking, gone: dict[str, str])
 def _faults(attempt: Attempt, taking: Taking, gone: dict[str, str]) -> tuple[Fault, ...]:
     found = []
     if taking.unreadable:
-        named = ", ".join(sorted(taking.unreadable)[:3])
-        more = f" and {len(taking.unreadable) - 3} more" if len(taking.unreadable) > 3 else ""
-        text = f"{_count(len(taking.unreadable), 'partition')} of the request log cannot be read: {named}{more}"
-        found.append(Fault(code="unreadable", text=f"{text}; bring them back from a copy, or move them away"))
+        text = f"{counted(len(taking.unreadable), 'partition')} of the request log cannot be read:"
+        text += f" {_named(taking.unreadable)}; bring back from a copy what is broken, or move it away."
+        found.append(Fault(code="unreadable", text=text))
+    if taking.damaged:
+        text = f"{counted(len(taking.damaged), 'record')} of earlier windows cannot be read:"
+        text += f" {_named(taking.damaged)} in the store. What was sealed in their time is left alone until they are"
+        text += " brought back from a copy, or removed: then the next window takes it."
+        found.append(Fault(code="damaged_record", text=text))
     ahead = attempt.rejected["from_the_future"]
     if ahead or taking.ahead:
-        text = f"{_count(ahead, 'row')} and {_count(len(taking.ahead), 'partition')} of the log are from the future"
-        found.append(Fault(code="from_the_future", text=f"{text}; set the clock of the machine that wrote them"))
+        text = f"From the future: {counted(ahead, 'row')} and {counted(len(taking.ahead), 'partition')} of the log;"
+        found.append(Fault(code="from_the_future", text=f"{text} set the clock of the machine that wrote them."))
     if gone:
-        text = f"the store has lost what {_count(len(gone), 'earlier window')} held, the last of {max(gone)}"
-        found.append(Fault(code="earlier_gone", text=f"{text}; late feedback on them cannot be joined"))
+        text = f"The store has lost what {counted(len(gone), 'earlier window')} held, the last of"
+        text += f" {minute(max(gone))}; late feedback on what was asked then cannot be joined."
+        found.append(Fault(code="earlier_gone", text=text))
     return tuple(found)
+
+
+def _named(keys: Collection[str]) -> str:
+    """The first three, and how many more."""
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return f"{', '.join(sorted(keys)[:3])}{more}"
 
 
 def _tell(attempt: Attempt, taking: Taking, asked: Asked, said: Said, gone: dict[str, str]) -> None:
@@ -117,9 +129,8 @@ def _tell(attempt: Attempt, taking: Taking, asked: Asked, said: Said, gone: dict
         "hours": ((taking.until - taking.since).total_seconds() / 3600, "h"),
     }
     attempt.figures |= {name: Figure(value=value, unit=unit) for name, (value, unit) in numbers.items()}
-    troubles = [*(taking.unreadable | gone).items(), *((key, "sealed in the future") for key in taking.ahead)]
+    troubles = [
+        *(taking.unreadable | taking.damaged | gone).items(),
+        *((key, "sealed in the future") for key in taking.ahead),
+    ]
     attempt.examples += [Example(title=name, before=why, good=False) for name, why in troubles[:20]]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

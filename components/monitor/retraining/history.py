@@ -19,7 +19,7 @@ from components.core.signing import verify
 from components.core.store import Store
 from components.core.trust import TrustRoots
 from components.monitor.figures import Figures
-from components.monitor.observe.records import comparisons, figures_of
+from components.monitor.observe.records import Compared, compared_key, comparisons, figures_of, last_comparison
 from components.monitor.retraining.rule import MONTH, History, Retrained
 from components.monitor.retraining.settings import Retraining
 
@@ -41,33 +41,46 @@ def history_of(
 ) -> Found:
     """The history of the model that ``figures`` are about, up to but without the window itself.
 
-    Raises InvalidInput when the figures of an earlier window are gone or were changed.
+    What of it cannot be read any more is named in ``damaged``: no reason to end the run, and one to alert.
     """
     until = parse_moment(figures.until)
     released = parse_moment(figures.released) if figures.released else None
-    compared = comparisons(store, figures.endpoint, until, released)
+    damaged: dict[str, str] = {}
+    compared = comparisons(store, figures.endpoint, damaged, until, released)
     own = [one for one in compared if (one.model, one.released) == (figures.model, figures.released)]
     kept = own[-policy.look_back :]
     longest = max(MONTH, timedelta(hours=policy.cool_down_hours))
     decisions, ignored = _retrainings(store, figures.endpoint, environment, roots, (until - longest, until))
+    last = last_comparison(store, figures.endpoint, until)
+    windows = [(one, found) for one in kept if (found := _figures(store, one, damaged))]
     history = History(
-        windows=tuple(figures_of(store, one.evidence) for one in kept),
+        windows=tuple(found for _, found in windows),
         complete=len(kept) == len(own),
-        compared_until=next((one.until for one in comparisons(store, figures.endpoint, until, last=1)), ""),
+        damaged=tuple(damaged),
+        compared_until=last.isoformat() if last else "",
         retrainings=tuple(Retrained(decision.issued_at, _cost_in(decision)) for decision, _ in decisions),
         cpu_hours=cpu_hours(store, champion) if champion else 0.0,
     )
     evidence = (
-        *(Evidence(role="earlier", key=one.evidence.key, digest=one.evidence.digest) for one in kept),
+        *(Evidence(role="earlier", key=one.evidence.key, digest=one.evidence.digest) for one, _ in windows),
         *(Evidence(role="retraining", key=decision.key, digest=digest) for decision, digest in decisions),
     )
     return Found(history, evidence, ignored)
 
 
+def _figures(store: Store, compared: Compared, damaged: dict[str, str]) -> Figures | None:
+    """The figures of an earlier window; None for those that are gone or were changed."""
+    try:
+        return figures_of(store, compared.evidence)
+    except InvalidInput as error:
+        damaged[compared_key(compared.endpoint, parse_moment(compared.until))] = str(error)
+        return None
+
+
 def cpu_hours(store: Store, model: Reference) -> float:
     """CPU-hours of all steps that a model was made by, as their reports have them, up to an earlier model of ours.
 
-    What was answered from a cache counts as it did the first time, and what is gone from the store does not count.
+    What was answered from a cache counts as it did the first time, and what is gone or damaged does not count.
     """
     seconds: dict[str, float] = {}
     waiting: list[Reference | Parent] = [model]
@@ -87,12 +100,18 @@ def cpu_hours(store: Store, model: Reference) -> float:
 
 
 def _manifest(store: Store, named: Reference | Parent) -> Manifest | None:
-    """The manifest; None where it is gone, as what an older release was made from may be."""
-    return read_manifest(store, named) if store.exists(named.key) else None
+    """The manifest; None where it is gone, as what an older release was made from may be, or was changed."""
+    try:
+        return read_manifest(store, named)
+    except InvalidInput:
+        return None
 
 
 def _cpu_seconds(store: Store, key: str) -> float:
-    return Report.read(store.read(key), key).cost.cpu_seconds if store.exists(key) else 0.0
+    try:
+        return Report.read(store.read(key), key).cost.cpu_seconds
+    except InvalidInput:
+        return 0.0
 
 
 def _retrainings(

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from components.core.decision import Reason, Verdict
-from components.core.moment import parse_moment
-from components.monitor.figures import OF_THE_SERVICE, Figures, Score, Shift, pooled
+from components.core.moment import between, parse_moment
+from components.monitor.figures import OF_THE_SERVICE, Figures, Score, Shift, counted, pooled
 from components.monitor.retraining.accuracy import Comparison, Fall, fall, latest
 from components.monitor.retraining.settings import Retraining
 
@@ -42,6 +42,8 @@ class History:
     """Those of at least the last 30 days."""
     cpu_hours: float = 0.0
     """What one more is expected to cost."""
+    damaged: tuple[str, ...] = ()
+    """Keys of the records of windows of which nothing is known any more."""
 
     def since(self, moment: datetime) -> tuple[Retrained, ...]:
         """The retrainings that were decided after a moment."""
@@ -118,16 +120,23 @@ def _blind(figures: Figures, policy: Retraining, history: History) -> tuple[Reas
         Reason(code=fault.code, text=fault.text) for fault in figures.faults if fault.code not in policy.known_faults
     ]
     if figures.requests < policy.least_requests and not any(fault.code == "no_requests" for fault in figures.faults):
-        text = f"{figures.requests} requests in the window say nothing; {policy.least_requests} are needed."
+        text = f"{counted(figures.requests, 'request')} in the window: too few, {policy.least_requests:,} are needed."
         found.append(_reason("too_few_requests", text, figures.requests, policy.least_requests))
     bad = figures.failed + figures.cut
     if figures.requests and bad > policy.most_failed_share * figures.requests:
         share = bad / figures.requests
-        text = f"{bad:,} of {figures.requests:,} requests failed or were cut off ({share:.1%})."
+        text = f"Failed or cut off: {bad:,} of {counted(figures.requests, 'request')} ({share:.1%})."
         found.append(_reason("many_failed", text, share, policy.most_failed_share))
+    if history.damaged:
+        named = ", ".join(history.damaged[:3]) + (" …" if len(history.damaged) > 3 else "")
+        text = (
+            f"What was known of {counted(len(history.damaged), 'earlier window')} cannot be read: {named} in the store,"
+            " or what it names. Bring that back from a copy, or remove the record: then the window does not count."
+        )
+        found.append(_reason("history_damaged", text, len(history.damaged), 0))
     if history.compared_until and parse_moment(history.compared_until) < parse_moment(figures.since):
         text = (
-            f"What was asked between {_day(history.compared_until)} and {_day(figures.since)} was taken and never"
+            f"What was asked {between(history.compared_until, figures.since)} was taken and never"
             " compared: a run of the monitor failed. `sluice runs` names it."
         )
         found.append(Reason(code="window_lost", text=text))
@@ -147,7 +156,7 @@ def _about_accuracy(fell: Fall | None, seen: Comparison | None, scores: Sequence
         return _reason("accuracy_holds", text, seen.drop, policy.least_drop, holds=True)
     labelled = pooled(scores).labelled
     text = (
-        f"Whether accuracy holds is unknown: {labelled:,} labelled answers since the release, and"
+        f"Whether accuracy holds is unknown: {counted(labelled, 'labelled answer')} since the release, and"
         f" {policy.least_labelled} are needed on each side of a comparison."
     )
     return _reason("accuracy_unknown", text, labelled, policy.least_labelled)
@@ -188,12 +197,13 @@ def _limits(figures: Figures, policy: Retraining, history: History) -> tuple[Rea
     if last is not None and now < last + timedelta(hours=policy.cool_down_hours):
         hours = (now - last) / timedelta(hours=1)
         text = (
-            f"The last retraining was decided {hours:.0f} hours ago, and the cool-down is {policy.cool_down_hours:g}."
+            f"The last retraining was decided {counted(round(hours), 'hour')} ago, and the cool-down is"
+            f" {policy.cool_down_hours:g}."
         )
         found.append(_reason("cool_down", text, hours, policy.cool_down_hours))
     month = history.since(now - MONTH)
     if len(month) >= policy.runs_a_month:
-        text = f"{len(month)} retrainings were decided in 30 days, and the budget is {policy.runs_a_month}."
+        text = f"Decided in 30 days: {counted(len(month), 'retraining')}; the budget is {policy.runs_a_month}."
         found.append(_reason("runs_spent", text, len(month), policy.runs_a_month))
     cost = sum(one.cpu_hours for one in month) + history.cpu_hours
     if cost > policy.cpu_hours_a_month:
@@ -204,7 +214,7 @@ def _limits(figures: Figures, policy: Retraining, history: History) -> tuple[Rea
     windows = [window for window in history.windows if last is None or parse_moment(window.until) > last]
     corrections = sum(window.corrections for window in (*windows, figures))
     if corrections < policy.least_corrections:
-        text = f"Only {corrections} answers were corrected since, {policy.least_corrections} are needed to learn from."
+        text = f"Corrected since: {counted(corrections, 'answer')}; to learn takes {policy.least_corrections}."
         found.append(_reason("too_few_corrections", text, corrections, policy.least_corrections))
     return tuple(found)
 
@@ -232,7 +242,3 @@ def _in_words(shown: Comparison) -> str:
 
 def _reason(code: str, text: str, estimate: float, threshold: float, holds: bool = False) -> Reason:
     return Reason(code=code, text=text, holds=holds, estimate=estimate, threshold=threshold)
-
-
-def _day(moment: str) -> str:
-    return f"{parse_moment(moment):%Y-%m-%d %H:%M}"

@@ -37,7 +37,7 @@ def retraining(
 
     ``endpoints`` is where the records of what should serve lie, ``trust`` the address of the trust roots, ``key`` that
     of the key that signs as the monitor. Raises InvalidInput when the evidence is about another endpoint or window,
-    when what the history rests on is gone or was changed, and when the key cannot sign.
+    and when the key cannot sign.
     """
     figures, roots = _figures(attempt, evidence, endpoint, now), read_trust(trust)
     champion = _champion(endpoints, endpoint, figures.model)
@@ -81,7 +81,7 @@ def _figures(attempt: Attempt, evidence: Manifest, endpoint: str, now: str) -> F
 
 def _corrected(store: Store, figures: Figures) -> tuple[Evidence, ...]:
     """What this window allows to be learned from: named here, nobody can put something else in its place later."""
-    window = window_at(store, figures.endpoint, parse_moment(figures.until))
+    window = window_at(store, figures.endpoint, parse_moment(figures.until), {})
     named = window.outputs.get(CORRECTED) if window else None
     return (Evidence(role=CORRECTED, key=named.key, digest=named.digest),) if named else ()
 

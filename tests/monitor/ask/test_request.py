@@ -32,7 +32,7 @@ def asked(watched: Watched, decision: Manifest, corrected: Manifest) -> Outcome:
 
 def named(watched: Watched) -> Manifest:
     """The corrections of the last window, as its record names them."""
-    last = windows(watched.store, ENDPOINT, START + 100 * WEEK)[-1]
+    last = windows(watched.store, ENDPOINT, START + 100 * WEEK, None, {})[-1]
     return Manifest.read(watched.store.read(last.outputs["corrected"].key), "corrected")
 
 

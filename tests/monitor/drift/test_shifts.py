@@ -61,7 +61,7 @@ def test_the_same_window_again_gives_the_same_figures(loop) -> None:
     first = loop.figures(until)
     loop.outcome(loop.traffic(2, model, changed(german=0.9)))
     assert loop.figures(until) == first
-    assert [record.until for record in comparisons(loop.store, ENDPOINT, START + 9 * WEEK)] == [
+    assert [record.until for record in comparisons(loop.store, ENDPOINT, {}, START + 9 * WEEK)] == [
         (START + weeks * WEEK).isoformat() for weeks in (1, 2, 3)
     ]
     assert loop.store.exists(compared_key(ENDPOINT, until))
@@ -108,6 +108,10 @@ def test_a_window_without_requests_says_so_and_compares_nothing(loop) -> None:
     loop.serve(loop.train())
     figures = loop.figures(START + WEEK)
     assert (codes(figures), figures.shifts, figures.requests) == (["no_requests"], (), 0)
+    assert figures.faults[0].text.startswith("The log of helpdesk had no sealed row yet at 2026-01-12 00:00 UTC. ")
+    second = loop.figures(START + WEEK + timedelta(seconds=90.123456))
+    assert (codes(second), second.requests) == (["no_requests"], 0)
+    assert second.faults[0].text.startswith("Nobody asked between 2026-01-12 00:00:00 and 00:01:30 UTC, as far as")
 
 
 def test_a_window_in_which_nothing_serves_says_so(loop) -> None:
@@ -191,6 +195,18 @@ def test_first_windows_that_are_gone_are_a_fault(loop) -> None:
     loop.store.remove("describe")
     figures = loop.figures(loop.traffic(1, model))
     assert codes(figures) == ["no_reference"]
+    assert {one.against for one in figures.shifts} == {"training"}
+
+
+def test_a_record_of_a_first_window_that_is_none_is_a_fault_that_names_it(loop) -> None:
+    model = loop.train()
+    loop.serve(model)
+    first = loop.traffic(0, model)
+    loop.outcome(first)
+    loop.store.write(compared_key(ENDPOINT, first), b'{"version":1,"endpoint":"hel')
+    figures = loop.figures(loop.traffic(1, model))
+    assert codes(figures) == ["no_reference"]
+    assert compared_key(ENDPOINT, first) in figures.faults[0].text
     assert {one.against for one in figures.shifts} == {"training"}
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def test_a_run_that_died_before_it_remembered_leaves_the_partitions_to_the_next_
     with pytest.raises(SystemExit):
         watch.take(at(60))
     monkeypatch.undo()
-    assert windows(watch.store, ENDPOINT, at(999)) == []
+    assert windows(watch.store, ENDPOINT, at(999), None, {}) == []
     assert watch.ids(watch.take(at(60))) == ["a"]
 
 
@@ -333,6 +334,72 @@ def test_what_an_earlier_window_held_and_the_store_has_lost_is_a_fault_and_the_r
     assert outcome.report.rows.rejected == {"unknown_request": 1}
 
 
+GARBAGE = {
+    "empty": b"",
+    "half": b'{"endpoint":"helpdesk","since":"2026-01-',
+    "other JSON": b'[{"version": 1}]',
+    "no text": b"\xff\xfe\x00",
+    "nested": b"[" * 100_000,
+    "huge number": b'{"version": ' + b"9" * 5_000 + b"}",
+    "another moment": None,
+}
+
+
+def spoil(watch, until: datetime, data: bytes | None) -> bytes:
+    """Puts something else in the place of a window's record; gives back what lay there."""
+    key = window_key(ENDPOINT, until)
+    whole = watch.store.read(key)
+    other = json.dumps(json.loads(whole) | {"until": START.isoformat()}).encode()
+    watch.store.write(key, other if data is None else data)
+    return whole
+
+
+@pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE)
+def test_a_record_that_is_none_is_a_fault_that_names_it_and_later_windows_go_on(watch, data) -> None:
+    for hour, name in enumerate("abc"):
+        watch.ask(a_request(name, at(60 * hour + 1)), sealed=at(60 * hour + 2))
+        watch.take(at(60 * hour + 60))
+    whole = spoil(watch, at(120), data)
+    watch.ask(a_request("d", at(181)), sealed=at(182))
+    outcome = watch.take(at(240))
+    assert (watch.ids(outcome), watch.faults(outcome)) == (["d"], ["damaged_record"])
+    text = watch.head(outcome).faults[0].text
+    assert window_key(ENDPOINT, at(120)) in text
+    assert "brought back from a copy, or removed" in text
+    watch.store.write(window_key(ENDPOINT, at(120)), whole)
+    assert watch.faults(watch.take(at(300))) == []
+
+
+def test_what_a_damaged_record_took_is_taken_once_more_only_when_people_remove_it(watch) -> None:
+    watch.ask(a_request("a", at(1)), sealed=at(2))
+    watch.take(at(60))
+    watch.ask(a_request("b", at(61)), sealed=at(62))
+    watch.take(at(120))
+    spoil(watch, at(120), b"")
+    watch.ask(a_request("late", at(65)), sealed=at(66), name="gateway-2")
+    watch.ask(a_request("c", at(121)), sealed=at(122))
+    third = watch.take(at(180))
+    assert (watch.ids(third), watch.head(third).since) == (["c"], at(120).isoformat())
+    watch.store.remove(window_key(ENDPOINT, at(120)))
+    fourth = watch.take(at(240))
+    assert (watch.ids(fourth), watch.faults(fourth)) == (["b", "late"], [])
+
+
+def test_a_window_whose_own_record_is_damaged_is_empty_and_says_so(watch) -> None:
+    watch.ask(a_request("a", at(1)), sealed=at(2))
+    watch.take(at(60))
+    spoil(watch, at(60), b"{}")
+    again = watch.take(at(60))
+    assert (watch.ids(again), watch.faults(again)) == ([], ["damaged_record"])
+
+
+def test_a_file_beside_the_records_is_none_of_them(watch) -> None:
+    watch.store.write(f"windows/{ENDPOINT}/00notes.json", b"mine")
+    watch.ask(a_request("a", at(1)), sealed=at(2))
+    outcome = watch.take(at(60))
+    assert (watch.ids(outcome), watch.faults(outcome)) == (["a"], [])
+
+
 def test_a_log_without_an_address_and_a_moment_that_is_none_are_refused(watch) -> None:
     with pytest.raises(InvalidInput, match="the environment names none"):
         observe(Attempt(watch.store, "observe"), Observe(), START.isoformat(), ENDPOINT, "")
@@ -347,4 +414,4 @@ def test_weeks_of_traffic_add_up_and_are_remembered(watch) -> None:
         assert outcome.manifests["window"].rows == 200
     assert outcome.manifests["corrected"].rows > outcome.report.rows.out["labelled"] * 0.1
     assert watch.store.exists(window_key(ENDPOINT, START + 3 * WEEK))
-    assert [len(window.requests) for window in windows(watch.store, ENDPOINT, START + 9 * WEEK)] == [1, 1, 1]
+    assert [len(window.requests) for window in windows(watch.store, ENDPOINT, START + 9 * WEEK, None, {})] == [1, 1, 1]

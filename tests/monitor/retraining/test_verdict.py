@@ -14,6 +14,7 @@ from components.core.manifest import Kind
 from components.core.report import Cost, Report
 from components.core.settings import StepSettings
 from components.core.signing import policy_digest, read_decision
+from components.monitor.observe.records import compared_key
 from components.monitor.retraining.history import cpu_hours
 from components.monitor.retraining.settings import Retraining
 from tests.monitor.windows import ENDPOINT, ENVIRONMENT, START, WEEK, Watched
@@ -178,11 +179,25 @@ def test_a_placeholder_for_the_moment_is_refused(watched: Watched) -> None:
         watched.decide(watched.evidence(0), 0, now="{{$.pipeline_job_create_time_utc}}")
 
 
-def test_an_earlier_window_that_was_changed_is_an_error_and_not_forgotten(watched: Watched) -> None:
+def test_an_earlier_window_that_was_changed_is_an_alert_until_its_record_is_removed(watched: Watched) -> None:
     earlier = watched.evidence(0)
     watched.store.write(earlier.key, b"{}")
-    with pytest.raises(InvalidInput, match="was changed after it was written"):
-        watched.week(1)
+    for week in (1, 2):
+        outcome = watched.week(week)
+        assert (outcome.word, watched.decided(outcome).reasons[0].code) == ("alert", "history_damaged")
+        assert compared_key(ENDPOINT, START + WEEK) in outcome.report.said
+    watched.store.remove(compared_key(ENDPOINT, START + WEEK))
+    assert watched.week(3).word == "wait"
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"version":1,"endpoint":"helpdesk","until":"soon"}'])
+def test_a_record_of_a_comparison_that_is_none_is_an_alert_that_names_it(watched: Watched, data: bytes) -> None:
+    watch(watched, 4)
+    key = compared_key(ENDPOINT, START + 4 * WEEK)
+    watched.store.write(key, data)
+    outcome = watched.week(4, 150)
+    assert (outcome.word, watched.decided(outcome).reasons[0].code) == ("alert", "history_damaged")
+    assert key in outcome.report.said
 
 
 def test_a_key_that_may_not_sign_for_the_monitor_signs_nothing(watched: Watched) -> None:
@@ -210,6 +225,14 @@ def test_what_a_retraining_costs_is_what_made_the_champion_each_step_once(watche
     base = spend(watched, "base", 1_080, champion=older, data=data)
     champion = spend(watched, "export", 1_440, tokens=tokens, base=base)
     assert cpu_hours(watched.store, champion.named) == pytest.approx(1.0)
+
+
+def test_what_is_damaged_in_the_store_costs_nothing(watched: Watched) -> None:
+    data, tokens = spend(watched, "ingest", 360), spend(watched, "tokenise", 720)
+    champion = spend(watched, "export", 1_440, data=data, tokens=tokens)
+    watched.store.write(data.key, b"{}")
+    watched.store.write(f"{tokens.key.rsplit('/', 2)[0]}/report.json", b"{")
+    assert cpu_hours(watched.store, champion.named) == pytest.approx(0.4)
 
 
 def test_what_is_gone_from_the_store_costs_nothing(watched: Watched) -> None:
