@@ -19,7 +19,7 @@ from components.core.settings import StepSettings
 EMAIL, PHONE = "<EMAIL>", "<PHONE>"
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@(?:[^\W_](?:[\w-]{0,62}\.))+[^\W\d_]{2,24}(?!\w)")
 _NUMBER = re.compile(r"(?<![\w#@+])(?:\+[ ]?)?\(?\d(?:[ \u00a0.()/\u2010-\u2013-]{0,3}\d){6,}(?!\w)")
-_ENOUGH_DIGITS = re.compile(r"\d(?:\D*\d){6}")  # a quick look first
+_ENOUGH_DIGITS = re.compile(r"(?:\D*+\d){7}")  # a quick look first, in one pass
 _SOMETHING_ELSE = re.compile(
     r"\d{4}[-./]\d{1,2}[-./]\d{1,2}(?!\d)"  # 2026-01-31, also with a time behind it
     r"|\d{1,2}[-./]\d{1,2}[-./](?:19|20)\d\d(?!\d)"  # 31.01.2026
@@ -57,6 +57,11 @@ class Span(NamedTuple):
     start: int
     end: int
     tag: str
+
+
+def may_hold(text: str) -> bool:
+    """A quick look: whether there could be any in ``text``, or in strings that JSON text holds unescaped."""
+    return "@" in text or _ENOUGH_DIGITS.match(text) is not None
 
 
 def personal_data(text: str, settings: PersonalData) -> list[Span]:
@@ -100,7 +105,7 @@ def check_regions(settings: PersonalData) -> None:
 def _phones(text: str, settings: PersonalData) -> Iterator[Span]:
     import phonenumbers
 
-    for match in _NUMBER.finditer(text) if _ENOUGH_DIGITS.search(text) else ():
+    for match in _NUMBER.finditer(text) if _ENOUGH_DIGITS.match(text) else ():
         words, start = match.group(), match.start()
         if _is_something_else(text, match, settings):
             continue

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
-
-from starlette.types import Receive, Scope, Send
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Protocol
 
 from components.serve.gateway.errors import ApiError
 from components.serve.settings import Limits
@@ -15,6 +14,23 @@ from components.serve.settings import Limits
 JSON, EVENTS = "application/json", "text/event-stream; charset=utf-8"
 PARTING_SECONDS = 1.0
 """How long a client that did not read in time gets to hear that."""
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Connected(Protocol):
+    """The client's connection; ASGI has no word for it, so it comes as ``connection`` of the scope's state."""
+
+    on_lost: Callable[[], None] | None
+    """Called once the client has gone."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has."""
+
+    def abort(self) -> None:
+        """Drops it with what was not sent yet."""
 
 
 class Call:
@@ -25,6 +41,7 @@ class Call:
         self.given: dict[bytes, bytes] = dict(scope["headers"])
         self.headers: dict[str, str] = {}
         self.began = time.perf_counter()
+        self._connection: Connected = scope["state"]["connection"]
         self.status = 0
         """Of the answer; 0 before one began."""
         self.left = False
@@ -73,18 +90,19 @@ class Call:
     async def patience(self, seconds: float) -> AsyncIterator[None]:
         """A block that ends with TimeoutError after so many seconds since the call, and when the client leaves."""
         async with asyncio.timeout(max(0.0, seconds - self.seconds)) as deadline:
-            watch = asyncio.create_task(self._leaving(deadline))
+
+            def leave() -> None:
+                if not deadline.expired():
+                    self.left = True
+                    deadline.reschedule(0)
+
+            self._connection.on_lost = leave
+            if self._connection.lost:
+                leave()
             try:
                 yield
             finally:
-                watch.cancel()
-
-    async def _leaving(self, deadline: asyncio.Timeout) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if not deadline.expired():
-            self.left = True
-            deadline.reschedule(asyncio.get_running_loop().time())
+                self._connection.on_lost = None
 
     async def reply(self, status: int, body: bytes, kind: str = JSON, headers: Mapping[str, str] | None = None) -> None:
         """The whole answer."""
@@ -103,7 +121,7 @@ class Call:
             async with asyncio.timeout(PARTING_SECONDS):
                 await self.end(error.event)
         except TimeoutError:  # it does not read: what waits for it here is dropped
-            self.scope["state"]["abort"]()
+            self._connection.abort()
             await asyncio.sleep(0)
 
     async def event(self, data: bytes) -> None:

@@ -182,8 +182,8 @@ class Exchange:
             "completion_tokens": answer.completion_tokens,
             "latency_ms": 1000 * self.call.seconds,
         }
-        self.metrics.tokens.labels("prompt").inc(answer.prompt_tokens or 0)
-        self.metrics.tokens.labels("completion").inc(answer.completion_tokens or 0)
+        self.metrics.prompt_tokens.inc(answer.prompt_tokens or 0)
+        self.metrics.completion_tokens.inc(answer.completion_tokens or 0)
 
     async def _logged(self) -> ApiError | None:
         """Writes the row. An answer that cannot be logged is none: what the client gets instead."""

@@ -12,18 +12,12 @@ from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic_core import to_json
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from components.core.errors import SluiceError
 from components.core.rows import Row
 from components.serve.api_keys import ApiKey, KeyRing
 from components.serve.gateway.asked import asked_from, feedback_from, parse, unknown_model
-from components.serve.gateway.call import JSON, Call
+from components.serve.gateway.call import Call, Receive, Scope, Send
 from components.serve.gateway.config import GatewayConfig
 from components.serve.gateway.description import description
 from components.serve.gateway.errors import ApiError
@@ -35,6 +29,7 @@ from components.serve.gateway.upstream import Upstream
 
 _LOG = logging.getLogger(__name__)
 Answering = Callable[[Call], Awaitable[None]]
+ONE_MODEL = "/v1/models/"
 
 
 class Gateway:
@@ -103,7 +98,7 @@ class Gateway:
     async def model(self, call: Call) -> None:
         """``GET /v1/models/{model}``."""
         self._key(call)
-        name = call.scope["path_params"]["model"]
+        name = call.scope["path"].removeprefix(ONE_MODEL)
         if name != self.config.endpoint:
             raise unknown_model(name, self.config.endpoint)
         await call.reply(200, to_json(self._model))
@@ -194,53 +189,47 @@ class Gateway:
         return log_full()
 
 
-class _Handler:
-    """An ASGI application for one route: errors in one shape, and counted."""
+class Application:
+    """All routes as one ASGI application: errors in one shape, and counted."""
 
-    def __init__(self, gateway: Gateway, route: str, answer: Answering) -> None:
-        self._gateway, self._route, self._answer = gateway, route, answer
+    def __init__(self, gateway: Gateway) -> None:
+        self._metrics = gateway.metrics
+        self._routes: dict[str, tuple[str, Answering]] = {
+            "/v1/chat/completions": ("POST", gateway.chat),
+            "/v1/completions": ("POST", gateway.completion),
+            "/v1/feedback": ("POST", gateway.feedback),
+            "/v1/models": ("GET", gateway.models),
+            ONE_MODEL: ("GET", gateway.model),
+            "/healthz": ("GET", gateway.health),
+            "/readyz": ("GET", gateway.ready),
+            "/metrics": ("GET", gateway.metrics_),
+            "/openapi.json": ("GET", gateway.describe),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call(scope, receive, send)
+        path = scope["path"]
+        route = ONE_MODEL if path.startswith(ONE_MODEL) and path != ONE_MODEL else path
         try:
-            await self._answer(call)
+            await self._answering(route, scope["method"])(call)
         except ApiError as error:
             await call.refuse(error)
         except Exception:  # noqa: BLE001 - a fault of ours is told in the same shape as everything else
-            _LOG.exception("%s", self._route)
+            _LOG.exception("%s", route)
             await call.refuse(ApiError(500, "the gateway failed; ask whoever runs it", "internal_error"))
         finally:
-            metrics = self._gateway.metrics
-            metrics.requests.labels(self._route, call.outcome).inc()
-            metrics.seconds.labels(self._route).observe(call.seconds)
+            if route in self._routes:  # of others there are as many as somebody cares to try
+                self._metrics.count(route, call.outcome, call.seconds)
 
-
-def application(gateway: Gateway) -> Starlette:
-    """All routes as one ASGI application."""
-    table: list[tuple[str, str, Answering]] = [
-        ("POST", "/v1/chat/completions", gateway.chat),
-        ("POST", "/v1/completions", gateway.completion),
-        ("POST", "/v1/feedback", gateway.feedback),
-        ("GET", "/v1/models", gateway.models),
-        ("GET", "/v1/models/{model:path}", gateway.model),
-        ("GET", "/healthz", gateway.health),
-        ("GET", "/readyz", gateway.ready),
-        ("GET", "/metrics", gateway.metrics_),
-        ("GET", "/openapi.json", gateway.describe),
-    ]
-    routes = [Route(path, _Handler(gateway, path, answer), methods=[method]) for method, path, answer in table]
-    made = Starlette(routes=routes, exception_handlers={HTTPException: _no_route})
-    made.router.redirect_slashes = False
-    return made
-
-
-def _no_route(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        refused = ApiError(405, "not with this method; /openapi.json says how", "method_not_allowed")
-    else:
-        refused = ApiError(404, "there is no such route; /openapi.json names all", "unknown_route")
-    return Response(refused.body, refused.status, error.headers, media_type=JSON)
+    def _answering(self, route: str, method: str) -> Answering:
+        """What answers there. Raises ApiError: 404, or 405 with the method that would do."""
+        known, answering = self._routes.get(route, ("", None))
+        if answering is None:
+            raise ApiError(404, "there is no such route; /openapi.json names all", "unknown_route")
+        if method != known and (method, known) != ("HEAD", "GET"):
+            allow = {"allow": "GET, HEAD" if known == "GET" else known}
+            raise ApiError(405, "not with this method; /openapi.json says how", "method_not_allowed", headers=allow)
+        return answering
 
 
 def _draining() -> ApiError:

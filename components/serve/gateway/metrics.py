@@ -27,6 +27,7 @@ class Metrics:
             registry=registry,
         )
         self.tokens = Counter("sluice_tokens", "Tokens, as the model server counted.", ["kind"], registry=registry)
+        self.prompt_tokens, self.completion_tokens = (self.tokens.labels(kind) for kind in ("prompt", "completion"))
         self.in_flight = Gauge("sluice_in_flight", "Requests that are worked on.", registry=registry)
         self.log_refusals = Counter(
             "sluice_log_refusals",
@@ -34,6 +35,11 @@ class Metrics:
             registry=registry,
         )
         self.retries = Counter("sluice_upstream_retries", "Further tries of the model server.", registry=registry)
+
+    def count(self, route: str, outcome: str, seconds: float) -> None:
+        """Counts an answered call."""
+        self.requests.labels(route, outcome).inc()
+        self.seconds.labels(route).observe(seconds)
 
     def exposed(self) -> bytes:
         """All of them in Prometheus' text format."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 
-import aiohttp
 from pydantic_core import from_json, to_json
-from yarl import URL
 
+from components.serve.gateway.connection import Connection, NotHttp, Pool
 from components.serve.gateway.errors import ApiError
 
 PATHS = {"chat": "/v1/chat/completions", "completion": "/v1/completions"}
@@ -21,20 +21,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 MOST_BYTES = 16 * 1024**2
 MOST_EVENT_BYTES = 1024**2
 """Of an answer, and of one event: more is a server that has gone wrong, not an answer of ``max_tokens`` tokens."""
-IDLE_SECONDS = 4.0
-"""Less than what a model server keeps an idle connection open for (uvicorn: 5 s)."""
 READY_SECONDS = 30.0
 DONE = b"[DONE]"
-_AWAY = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError)
 
 
 class Upstream:
     """One model server. ``ready`` is whether the last that was heard of it was an answer."""
 
     def __init__(self, address: str, model: str, tried_again: Callable[[], object]) -> None:
-        self._urls = {kind: URL(address + path) for kind, path in PATHS.items()}
+        self._pool = Pool(address)
         self._model, self._tried_again = model, tried_again
-        self._session: aiohttp.ClientSession | None = None
         self._probe: asyncio.Task[bool] | None = None
         self.ready = False
 
@@ -42,8 +38,7 @@ class Upstream:
         """Closes what is open."""
         if self._probe:
             self._probe.cancel()
-        if self._session:
-            await self._session.close()
+        self._pool.close()
 
     async def whole(self, kind: str, body: bytes, headers: Mapping[str, str], trouble: list[str]) -> bytes:
         """The answer's body. Raises ApiError for an error of the server's and for what is no HTTP.
@@ -55,13 +50,13 @@ class Upstream:
             try:
                 async with self._post(kind, body, headers) as response:
                     data = await _read(response)
-                _check(response, data)
+                _check(response.status, data)
                 self.ready = True
                 return data
-            except _AWAY as error:
+            except OSError as error:
                 pause = await self._wait(error, trouble, pause)
-            except aiohttp.ClientError as error:
-                raise garbage(f"no HTTP: {type(error).__name__}") from error
+            except NotHttp as error:
+                raise garbage(f"no HTTP: {error}") from error
 
     async def events(
         self, kind: str, body: bytes, headers: Mapping[str, str], trouble: list[str]
@@ -75,20 +70,21 @@ class Upstream:
             try:
                 async with self._post(kind, body, headers) as response:
                     if response.status != 200:
-                        _check(response, await _read(response))
+                        _check(response.status, await _read(response))
                     async for data in _split(response):
                         begun = self.ready = True
+                        response.ending = data == DONE
                         yield data
                     return
-            except _AWAY as error:
+            except OSError as error:
                 if begun:
                     self.ready = False
                     raise ApiError(
                         502, "the model server closed in the middle of its answer", "upstream_cut"
                     ) from error
                 pause = await self._wait(error, trouble, pause)
-            except aiohttp.ClientError as error:
-                raise garbage(f"no HTTP: {type(error).__name__}") from error
+            except NotHttp as error:
+                raise garbage(f"no HTTP: {error}") from error
 
     async def answers(self) -> bool:
         """Whether it answers. Tried with one token, then believed until a connection fails."""
@@ -115,7 +111,7 @@ class Upstream:
                     if response.status == 200 and from_json(data).get("choices"):
                         self.ready = True
                         return True
-            except (TimeoutError, aiohttp.ClientError, ConnectionError, ValueError, AttributeError, ApiError):
+            except (OSError, NotHttp, ValueError, AttributeError, ApiError):
                 return False  # whoever asks for readiness asks again
         return False
 
@@ -126,16 +122,8 @@ class Upstream:
         await asyncio.sleep(pause)
         return min(2 * pause, LONGEST_PAUSE)
 
-    def _post(
-        self, kind: str, body: bytes, headers: Mapping[str, str]
-    ) -> aiohttp.client._BaseRequestContextManager[aiohttp.ClientResponse]:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
-            always = {"content-type": "application/json", "accept-encoding": "identity"}
-            self._session = aiohttp.ClientSession(
-                connector=connector, timeout=aiohttp.ClientTimeout(total=None), headers=always
-            )
-        return self._session.post(self._urls[kind], data=body, headers=headers, allow_redirects=False)
+    def _post(self, kind: str, body: bytes, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Connection]:
+        return self._pool.asked(self._pool.request(PATHS[kind], body, headers))
 
 
 def garbage(what: str) -> ApiError:
@@ -143,9 +131,9 @@ def garbage(what: str) -> ApiError:
     return ApiError(502, f"the model server answered {what}; ask whoever runs it", "upstream_garbage")
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: Connection) -> bytes:
     parts, size = [], 0
-    async for part in response.content.iter_any():
+    while part := await response.part():
         parts.append(part)
         size += len(part)
         if size > MOST_BYTES:
@@ -153,9 +141,8 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-def _check(response: aiohttp.ClientResponse, data: bytes) -> None:
+def _check(status: int, data: bytes) -> None:
     """Raises ApiError for another status than 200: of the same class, with the server's words where it has some."""
-    status = response.status
     if status == 200:
         return
     if 400 <= status < 500:
@@ -177,10 +164,10 @@ def _words(data: bytes) -> str:
     return said[:500] if isinstance(said, str) else "it does not say why"
 
 
-async def _split(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def _split(response: Connection) -> AsyncIterator[bytes]:
     """The data of server-sent events (WHATWG HTML, section 9.2); comments and other fields are left out."""
     rest, lines = b"", list[bytes]()
-    async for part in response.content.iter_any():
+    while part := await response.part():
         *whole, rest = (rest + part).split(b"\n")
         for line in whole:
             line = line.rstrip(b"\r")

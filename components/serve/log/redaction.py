@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic_core import from_json
+
 from components.core.canonical import canonical_json
 from components.core.errors import InvalidInput
-from components.core.personal_data import PersonalData, personal_data, replaced
+from components.core.personal_data import PersonalData, may_hold, personal_data, replaced
 from components.core.rows import Row
 
 _TEXTS = ("conversation_id", "response", "error", "correction", "comment")
@@ -44,7 +46,10 @@ class Redaction:
         if name == "messages":
             return self._walked(value)
         if name in _JSON:
-            clean, count = self._walked(_loaded(name, value))
+            found = _loaded(name, value)
+            if not may_hold(value) and "\\u" not in value:
+                return value, 0
+            clean, count = self._walked(found)
             return (canonical_json(clean), count) if count else (value, 0)
         return self._text(value)
 
@@ -87,6 +92,8 @@ def _same(row: Row, name: str, known: Known) -> tuple[Any, Any, int] | None:
 
 def _loaded(name: str, text: str) -> Any:
     try:
+        return from_json(text)
+    except UnicodeEncodeError:  # a lone surrogate, which a client's JSON may hold
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"request log: {name} is no JSON: {error}") from error

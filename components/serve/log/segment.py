@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pydantic_core import PydanticSerializationError, to_json
 
 from components.core.errors import Failed, InvalidInput
 from components.core.request_log import MOMENT, SCHEMAS, Table
@@ -132,8 +133,11 @@ class Segment:
 def frame(mark: Mark, row: Row) -> bytes:
     """A row as a frame; absent cells are left out. ``check`` it first."""
     there = {name: value for name, value in row.items() if value is not None}
-    # A lone surrogate, which a client's JSON may hold, is no UTF-8; it becomes a question mark.
-    data = json.dumps(there, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    try:
+        data = to_json(there)
+    except PydanticSerializationError:
+        # A lone surrogate, which a client's JSON may hold, is no UTF-8; it becomes a question mark.
+        data = json.dumps(there, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
     return _HEAD.pack(MAGIC, mark.value, len(data), zlib.crc32(data, zlib.crc32(mark.value))) + data
 
 
@@ -166,9 +170,10 @@ def check(row: Row, table: Table) -> None:
     """Raises InvalidInput for a row that the table cannot hold: it would stop all rows of its segment later."""
     columns = _COLUMNS[table]
     for name, value in row.items():
-        if name not in columns:
+        fits = columns.get(name)
+        if fits is None:
             raise InvalidInput(f"request log: {table} has no column {name!r}; it has {', '.join(columns)}")
-        if value is not None and not columns[name](value):
+        if value is not None and not fits(value):
             raise InvalidInput(
                 f"request log: {table}.{name} cannot be {repr(value)[:80]}; it is {SCHEMAS[table].field(name).type}"
             )

@@ -47,7 +47,7 @@ def test_a_server_that_closes_each_time_is_tried_until_time_is_over(hasty: Case)
     reply = hasty.chat("!close")
     assert (reply.status, reply.code) == (502, "upstream_away")
     assert hasty.stub.counts["!close"] > 2
-    assert "Disconnected" in hasty.journal.rows[0]["error"]
+    assert "closed" in hasty.journal.rows[0]["error"]
 
 
 def test_a_server_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
