@@ -56,7 +56,8 @@ class Phase(StrEnum):
     MOVING = "moving"  # the router is being told
     DRAINING = "draining"  # the champion serves, and what served before ends its open answers
     STEADY = "steady"
-    FAILED = "failed"  # the champion did not become ready; what served before goes on serving
+    DEGRADED = "degraded"  # the champion cannot serve, and what served before does
+    FAILED = "failed"  # nothing serves, for the champion cannot
     STOPPED = "stopped"  # the observer was ended, and all that it had started
 
 
@@ -84,7 +85,8 @@ class Observed(Contract):
 
     def holds_up(self, state: EndpointState, now: datetime) -> bool:
         """Whether a release must wait: a living observer has not yet brought the world to that state, nor failed."""
-        return self.alive(now) and self.phase is not Phase.FAILED and self.generation < state.generation
+        waits = self.phase not in (Phase.DEGRADED, Phase.FAILED) and self.generation < state.generation
+        return self.alive(now) and waits
 
 
 class Endpoints(Protocol):

@@ -36,6 +36,10 @@ PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before each further try; the last one from then on."""
 LIVED_SECONDS = 60.0
 """What has lived for so long and dies is no repetition."""
+CRASHES = 2
+"""Deaths of what had been ready, one soon after the other, from which on it had better not serve."""
+PROBATION_SECONDS = 30.0
+"""How long such a one must then last before it may."""
 GATEWAY = ("-m", "components.serve.gateway")
 How = Callable[[int], object]
 """What decides how a process is started on a port: its command line, or its configuration."""
@@ -86,6 +90,9 @@ class Replica:
         self.ready = False
         self.fault = ""
         """Why it is not ready, where it was tried and failed."""
+        self.crashes = 0
+        """How often in a row it died soon after it had been ready."""
+        self._ready_since = 0.0
         self._stop = threading.Event()
         self._again = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -106,8 +113,15 @@ class Replica:
             self._keeper.result()
 
     def try_again(self) -> None:
-        """Ends a pause after a failure."""
+        """Ends a pause after a failure, and what was held against it: somebody has changed what should serve."""
+        self.crashes = 0
         self._again.set()
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether another had better serve: it does not come up, or died again and again and has not lasted since."""
+        lasted = self.ready and time.monotonic() - self._ready_since >= PROBATION_SECONDS
+        return bool(self.fault) or (self.crashes >= CRASHES and not lasted)
 
     async def keep(self) -> None:
         """Brings it up, and again whenever a part of it has died, with longer pauses where that does not help."""
@@ -116,9 +130,9 @@ class Replica:
             began = time.monotonic()
             try:
                 await self._bring_up()
-                self.ready, self.fault = True, ""
+                self.ready, self.fault, self._ready_since = True, "", time.monotonic()
                 self.at("ready")
-                await self._until_dead()
+                self._crashed(await self._until_dead())
             except (SluiceError, OSError) as error:
                 self.fault = str(error)
             self.ready = False
@@ -237,9 +251,21 @@ class Replica:
                 )
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _until_dead(self) -> None:
-        while all(self.processes.alive(name) for name in (self.server_name, self.gateway_name)):
+    async def _until_dead(self) -> str:
+        """Returns the name of the process that ended."""
+        while True:
+            for name in (self.server_name, self.gateway_name):
+                if not self.processes.alive(name):
+                    return name
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _crashed(self, name: str) -> None:
+        """One death is mended; of several in a row it is said that it does not last."""
+        lived = time.monotonic() - self._ready_since
+        self.crashes = self.crashes + 1 if lived < LIVED_SECONDS + PROBATION_SECONDS else 1
+        if self.crashes >= CRASHES:
+            often = f"{self.crashes} times in a row"
+            self.fault = f"{name} ended {lived:.0f} s after it was ready, {often}: {self._last_words(name)}"
 
     def _last_words(self, name: str) -> str:
         return f"{self.processes.last_words(name) or 'it said nothing'} ({self.processes.log(name)})"

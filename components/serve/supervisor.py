@@ -116,8 +116,9 @@ class Supervisor:
         self._begin_wanted(state)
         champion = self.replicas.get(_digest(state.champion))
         self._observe(state, champion)
-        if champion and champion.ready and not self._router_fault:
-            await self._move(state, champion)
+        target = self._target(state, champion)
+        if target and not self._router_fault:
+            await self._move(state, champion, target)
         if state.champion is None or (champion and self.leads_to == champion.model.digest):
             self._arrive(state)
         await self._end_unwanted(state)
@@ -146,8 +147,8 @@ class Supervisor:
         if self.leads_to and self.leads_to not in self.replicas:
             self._begin(self._what_served())
         champion = self.replicas.get(_digest(state.champion))
-        settled = champion and (self.leads_to == champion.model.digest or champion.fault)
-        if self.place.serving.keep_previous and settled:
+        settled = self.place.serving.keep_previous and self.leads_to == _digest(state.champion)
+        if settled or (champion and champion.doubtful):
             self._begin(state.previous)
 
     def _what_served(self) -> Reference | None:
@@ -165,10 +166,19 @@ class Supervisor:
         self.replicas[model.digest] = replica
         replica.begin()
 
-    async def _move(self, state: EndpointState, champion: Replica) -> None:
-        """Leads the traffic to the champion, if it does not go there."""
-        digest = champion.model.digest
-        wanted = {digest: (LOCAL, champion.gateway_port)}
+    def _target(self, state: EndpointState, champion: Replica | None) -> Replica | None:
+        """Where traffic should go now: to the champion, and while that cannot serve to what did; None to leave it."""
+        if champion and champion.doubtful:
+            for digest in (self.leads_to, _digest(state.previous)):
+                other = self.replicas.get(digest)
+                if other and other is not champion and other.ready:
+                    return other
+        return champion if champion and champion.ready else None
+
+    async def _move(self, state: EndpointState, champion: Replica | None, target: Replica) -> None:
+        """Leads the traffic to the target, if it does not go there."""
+        digest = target.model.digest
+        wanted = {digest: (LOCAL, target.gateway_port)}
         for other in self.replicas.values():
             if other.gateway_port:
                 wanted[other.model.digest] = (LOCAL, other.gateway_port)
@@ -182,14 +192,16 @@ class Supervisor:
             self._observe(state, champion)
             await self.router.lead({CHAMPION: (digest, 1)})
             self.leads_to, self._moved = digest, time.monotonic()
+            if target is not champion:
+                self._told = 0  # so that the champion's return is told
             self.at("route live")
 
     def _arrive(self, state: EndpointState) -> None:
         self._generation = state.generation
         if state.champion and self._told != state.generation:
             self._told = state.generation
-            short = f"{state.champion.digest[:12]}…"
-            self.say(f"{state.endpoint}: generation {state.generation} serves {short} at {self.place.address}")
+            model = _short(state.champion)
+            self.say(f"{state.endpoint}: generation {state.generation} serves {model} at {self.place.address}")
 
     async def _end_unwanted(self, state: EndpointState) -> None:
         """Ends what is neither champion nor previous, and does not serve."""
@@ -258,17 +270,30 @@ class Supervisor:
             return Phase.STARTING, ""
         if self.leads_to == champion.model.digest and champion.ready:
             return (Phase.DRAINING if self._has_unwanted(state) else Phase.STEADY), ""
+        if champion.doubtful:
+            return self._doubtful(state, champion)
         if champion.ready:
             return Phase.MOVING if state.champion.digest in self._clusters else Phase.READY, ""
-        return (Phase.FAILED, champion.fault) if champion.fault else (Phase.STARTING, "")
+        return Phase.STARTING, ""
+
+    def _doubtful(self, state: EndpointState, champion: Replica) -> tuple[Phase, str]:
+        """What is so while the champion cannot serve, and why it cannot."""
+        why = champion.fault or f"it ended {champion.crashes} times in a row, and must last for a while first"
+        serving, previous = self.replicas.get(self.leads_to), self.replicas.get(_digest(state.previous))
+        if serving and serving is not champion and serving.ready:
+            return Phase.DEGRADED, f"{_short(serving.model)} serves in place of {_short(champion.model)}: {why}"
+        if previous and previous.fault:
+            why += f"; and {_short(previous.model)}, which served before: {previous.fault}"
+        return Phase.FAILED, why
 
     def _has_unwanted(self, state: EndpointState) -> bool:
         return bool(self.ending) or not self._wanted(state).issuperset(self.replicas)
 
     def _wanted(self, state: EndpointState) -> set[str]:
         """Digests of the models that stay: the champion, what serves, and what a rollback returns to."""
-        previous = {_digest(state.previous)} if self.place.serving.keep_previous else set()
-        return {_digest(state.champion), self.leads_to, *previous}
+        champion = self.replicas.get(_digest(state.champion))
+        kept = self.place.serving.keep_previous or (champion and champion.doubtful)
+        return {_digest(state.champion), self.leads_to, *({_digest(state.previous)} if kept else ())}
 
     async def _end(self) -> None:
         """Ends all that it started: no new connections, what is open ends, then the processes."""
@@ -306,10 +331,10 @@ class Supervisor:
         if state.champion is None:
             self.say(f"{state.endpoint}: waits, nothing has been released to it yet")
         elif state.champion.digest not in self.replicas:
-            self.say(f"{state.endpoint}: generation {state.generation}: {state.champion.digest[:12]}… starts")
+            self.say(f"{state.endpoint}: generation {state.generation}: {_short(state.champion)} starts")
 
     def _tell_fault(self, phase: Phase, reason: str) -> None:
-        if phase is Phase.FAILED:
+        if phase in (Phase.DEGRADED, Phase.FAILED):
             self.say(f"{self.place.endpoint}: generation {self._seen} does not serve: {reason}")
 
     def _tell_trouble(self, trouble: str) -> None:
@@ -329,6 +354,10 @@ async def until_told(supervisor: Supervisor) -> None:
 
 def _digest(model: Reference | None) -> str:
     return model.digest if model else ""
+
+
+def _short(model: Reference) -> str:
+    return f"{model.digest[:12]}…"
 
 
 def _nothing(_point: str) -> None:

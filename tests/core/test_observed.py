@@ -27,7 +27,7 @@ def test_one_that_has_arrived_does_not(phase: Phase) -> None:
     assert not holds_up(generation=1, phase=phase)
 
 
-@pytest.mark.parametrize("phase", [Phase.FAILED, Phase.STOPPED])
+@pytest.mark.parametrize("phase", [Phase.DEGRADED, Phase.FAILED, Phase.STOPPED])
 def test_one_that_failed_or_was_ended_does_not(phase: Phase) -> None:
     assert not holds_up(phase=phase)
 

@@ -302,7 +302,8 @@ def test_a_release_waits_for_the_one_before_it_to_arrive(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "age"), [(Phase.FAILED, 0), (Phase.STOPPED, 0), (Phase.STARTING, 31), (Phase.STEADY, 3600)]
+    ("phase", "age"),
+    [(Phase.FAILED, 0), (Phase.DEGRADED, 0), (Phase.STOPPED, 0), (Phase.STARTING, 31), (Phase.STEADY, 3600)],
 )
 def test_an_observer_that_failed_or_is_dead_holds_nothing_up(case: Case, phase: Phase, age: float) -> None:
     act(case, case.passed("one")[1])

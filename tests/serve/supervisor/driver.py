@@ -20,6 +20,14 @@ from components.serve.settings import Serving
 from components.serve.supervisor import Supervisor, until_told
 
 ENDPOINT = "helpdesk"
+MORTAL = """
+import os, runpy, sys, threading
+_, seconds, module = sys.argv[:3]
+threading.Timer(float(seconds), os._exit, (7,)).start()
+sys.argv = sys.argv[2:]
+print("out of memory", flush=True)
+runpy.run_module(module, run_name="__main__")
+"""
 
 
 def server_command(folder: Path, port: int, name: str) -> list[str]:
@@ -28,6 +36,8 @@ def server_command(folder: Path, port: int, name: str) -> list[str]:
         return [sys.executable, "-c", "import sys; sys.exit('these weights are not mine')"]
     if behaviour == "hangs":
         return [sys.executable, "-c", "import time; time.sleep(600)"]
+    if behaviour.startswith("lasts"):
+        return [sys.executable, "-c", MORTAL, behaviour.split()[1], "tests.contract.stub_model", "--port", str(port)]
     return [sys.executable, "-m", "tests.contract.stub_model", "--port", str(port), "--name", name]
 
 

@@ -27,7 +27,8 @@ def test_a_champion_that_never_gets_ready_leaves_the_old_one_serving(
     case.serves(good)
     with case.load() as load:
         case.release(bad)
-        seen = case.until_observed(Phase.FAILED, 1, champion=good.digest)
+        seen = case.until_observed(Phase.DEGRADED, 1, champion=good.digest)
+        assert f"{good.digest[:12]}… serves in place of {bad.digest[:12]}…: " in seen.reason
         assert said in seen.reason
         assert case.ask() == (200, good.digest)
         case.release(better)
@@ -42,9 +43,61 @@ def test_a_model_of_which_a_byte_was_changed_does_not_serve(case: Case) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"X")
     case.serves(good)
     case.release(bad)
-    seen = case.until_observed(Phase.FAILED, 1, champion=good.digest)
+    seen = case.until_observed(Phase.DEGRADED, 1, champion=good.digest)
     assert "was changed after it was written" in seen.reason
     assert sorted(path.name for path in (case.place / "models").iterdir()) == [good.content_digest]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_after_a_cold_start_what_served_before_stands_in_for_a_champion_that_cannot(
+    make_case: Callable[..., Case], keep: bool
+) -> None:
+    case = make_case(keep_previous=keep)
+    good, bad = case.model("good"), case.model("bad", "dies")
+    case.release(good)
+    case.release(bad)
+    case.supervise()
+    seen = case.until_observed(Phase.DEGRADED, 0, champion=good.digest)
+    assert "ended before it was ready: these weights are not mine" in seen.reason
+    assert case.ask() == (200, good.digest)
+    assert "generation 2 does not serve" in case.said
+    with case.load() as load:
+        # It is tried again all the time: what was wrong with it is mended, and traffic comes to it by itself.
+        (case.place / "models" / bad.content_digest / "behaviour").write_text("answers")
+        case.until_observed(Phase.STEADY, 2, champion=bad.digest, previous=good.digest if keep else "")
+        case.until(lambda: load.answered[bad.digest], "it answers")
+    assert load.lost == []
+    assert f"generation 2 serves {bad.digest[:12]}…" in case.said
+
+
+def test_a_champion_that_dies_again_and_again_leaves_its_traffic_to_what_served_before(case: Case) -> None:
+    good, bad = case.model("good"), case.model("bad", "lasts 3")
+    case.release(good)
+    case.release(bad)
+    case.supervise()
+    case.until_observed(Phase.STEADY, 2, champion=bad.digest, previous=good.digest)
+    seen = case.until_observed(Phase.DEGRADED, 2, champion=good.digest)
+    assert "2 times in a row: out of memory" in seen.reason
+    with case.load() as load:
+        # That it is ready once more moves nothing: it would take the traffic down with it.
+        case.until(lambda: "3 times in a row" in case.observed.reason, "it died again")
+        assert case.observed.champion == good.digest
+    assert load.lost == []
+    assert set(load.answered) == {good.digest}
+    # A person's word counts at once.
+    (case.place / "models" / bad.content_digest / "behaviour").write_text("answers")
+    case.release(bad)
+    case.until_observed(Phase.STEADY, 3, champion=bad.digest)
+
+
+def test_a_champion_that_cannot_serve_is_told_with_what_cannot_stand_in_for_it(case: Case) -> None:
+    case.release(case.model("good", "dies"))
+    case.release(case.model("bad", "dies"))
+    case.supervise()
+    until = "which served before: server-"
+    seen = case.until(lambda: (one := case.observed) and until in one.reason and one, "both are told")
+    assert (seen.phase, seen.champion) == (Phase.FAILED, "")
+    assert case.ask() == (503, "")
 
 
 @pytest.mark.parametrize("kind", ["server", "gateway", "router"])
