@@ -33,7 +33,8 @@ ONE_MODEL = "/v1/models/"
 
 
 class Gateway:
-    """What stands before one model server. ``draining`` is set by whoever ends it."""
+    """What stands before one model server. ``draining`` is set by whoever ends it: what still comes is answered, but
+    each answer closes its connection."""
 
     def __init__(self, config: GatewayConfig, journal: Journal, secret: bytes) -> None:
         self.config, self.journal = config, journal
@@ -111,7 +112,7 @@ class Gateway:
     async def ready(self, call: Call) -> None:
         """``GET /readyz``: 200 when the model server answers, and this takes requests."""
         if self.draining:
-            raise _draining()
+            raise ApiError(503, "this gateway ends; ask again", "draining", headers={"connection": "close"})
         if not await self.upstream.answers():
             raise ApiError(503, "the model server does not answer yet; ask again", "not_ready")
         await call.reply(200, to_json({"status": "ready"}))
@@ -160,8 +161,8 @@ class Gateway:
 
     def _admit(self, call: Call) -> ApiKey:
         """Whose request it is, if there is room for one more. Raises ApiError: 401, 429 or 503."""
-        if self.draining:
-            raise _draining()
+        if self.draining:  # it was on its way before a router heard of that; its connection takes no other one
+            call.headers["connection"] = "close"
         key, limits = self._key(call), self.config.limits
         seconds = self.buckets.take(key.name, key.per_minute or limits.per_minute)
         if seconds:
@@ -209,7 +210,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call(scope, receive, send)
         path = scope["path"]
-        route = ONE_MODEL if path.startswith(ONE_MODEL) and path != ONE_MODEL else path
+        route = ONE_MODEL if path.startswith(ONE_MODEL) else path
         try:
             await self._answering(route, scope["method"])(call)
         except ApiError as error:
@@ -230,7 +231,3 @@ class Application:
             allow = {"allow": "GET, HEAD" if known == "GET" else known}
             raise ApiError(405, "not with this method; /openapi.json says how", "method_not_allowed", headers=allow)
         return answering
-
-
-def _draining() -> ApiError:
-    return ApiError(503, "this gateway ends; ask again", "draining", headers={"connection": "close"})
