@@ -1,4 +1,4 @@
-"""What a release found out, decided and changed, as a person reads it at the top of the page."""
+"""What a release, or monitoring, found out, decided and changed, as a person reads it at the top of the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 CARD = "README.md"
-OUTPUTS = {"gate": "evidence", "decide": "decision", "card": "card"}
+OUTPUTS = {"gate": "evidence", "decide": "decision", "retraining": "decision", "card": "card"}
 """The output of each step that is shown."""
 TITLES = {
     "promoted": "Promoted",
@@ -27,9 +27,22 @@ TITLES = {
     "passed": "Passed, and not promoted",
     "held": "Held",
     "refused": "Refused",
+    "retrain": "Retrain",
+    "wait": "Wait",
+    "alert": "Alert",
 }
-SIGNS = {"promoted": "✓", "serves": "=", "passed": "!", "held": "…", "refused": "✕"}
+SIGNS = {
+    "promoted": "✓",
+    "serves": "=",
+    "passed": "!",
+    "held": "…",
+    "refused": "✕",
+    "retrain": "↻",
+    "wait": "✓",
+    "alert": "!",
+}
 BY_VERDICT = {Verdict.PASS: "passed", Verdict.SERVES: "serves", Verdict.HOLD: "held", Verdict.REFUSE: "refused"}
+MONITORED = (Verdict.RETRAIN, Verdict.WAIT, Verdict.ALERT)
 
 
 @dataclass
@@ -43,7 +56,7 @@ class Release:
 
 
 def read_release(run: Run, store: Store) -> Release | None:
-    """What a run's gate, decision and card say; None for a run that came to none of them.
+    """What a run's gate, decision and card say; None for a run that came to none of them. Monitoring decides too.
 
     What is gone from the store, or was changed there, is told of and left out: there is a page nevertheless.
     """
@@ -87,6 +100,8 @@ class ShownRelease:
     @property
     def look(self) -> str:
         """How it stands: a key of ``TITLES``; empty while it works, and where it failed, which is told elsewhere."""
+        if self.run.graph == "monitoring":
+            return self._monitored
         if self.run.state in (State.HELD, State.REFUSED):
             return str(self.run.state)
         if self.run.state is not State.DONE:
@@ -95,6 +110,13 @@ class ShownRelease:
             return "promoted"
         said = self.release.decision or self.release.evidence
         return BY_VERDICT[said.verdict] if said else ""
+
+    @property
+    def _monitored(self) -> str:
+        """What monitoring decided; by the run's record where the decision is gone."""
+        decision = self.release.decision
+        word = str(decision.verdict) if decision else self.run.outcome.partition(":")[0].lower()
+        return word if word in MONITORED and self.run.state in (State.DONE, State.HELD) else ""
 
     @property
     def title(self) -> str:
@@ -109,8 +131,11 @@ class ShownRelease:
     @property
     def said(self) -> str:
         """What came of it and what to do, a paragraph."""
-        decided, evidence = self.reports.get("decide"), self.release.evidence
-        return self.run.outcome or (decided.said if decided else "") or (evidence.paragraph if evidence else "")
+        evidence = self.release.evidence
+        decided = self.reports.get("decide") or self.reports.get("retraining")
+        said = self.run.outcome or (decided.said if decided else "") or (evidence.paragraph if evidence else "")
+        # Monitoring's sentence begins with its verdict, which is the heading above it.
+        return said.removeprefix(f"{self.title}: ") if self.look in MONITORED else said
 
     @cached_property
     def gate(self) -> Markup | None:

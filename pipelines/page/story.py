@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,12 +25,14 @@ from pipelines.runs import RunFolder
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 260, 72, 48, 18, 42
 TOLD = (DecisionKind.RETRAIN, DecisionKind.RELEASE, DecisionKind.ROLLBACK, DecisionKind.BREAK_GLASS)
 SHIFTS_TOLD = 4
+LAST_EVENTS = 12
+"""Events that are told of at once; those before are folded away."""
 MOST_DECISIONS = 2_000
 """Decisions that are read, the newest by the store's clock: the page of a run must not take longer each week."""
 NO_MOMENTS = re.compile(r"(\d{4}-\d\d-\d\d )?\d\d:\d\d(:\d\d)?")
 """What differs between two windows of which the same is said."""
-ROOMS = {"": 110.0, "spare": 44.0}
-"""How far apart labels are, in units of the drawing: on a phone they are larger, and those of the second are hidden."""
+SHARES, GENERATIONS = {"": 110.0, "spare": 52.0}, {"": 190.0, "spare": 88.0}
+"""How far apart labels are, in units of the drawing: on a phone they are larger, and the spare ones are hidden."""
 
 
 class Span(NamedTuple):
@@ -110,6 +112,11 @@ class Story:
         return round(HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP), 1)
 
     @property
+    def parts(self) -> tuple[tuple[Event, ...], tuple[Event, ...]]:
+        """What happened before the last ``LAST_EVENTS``, and these."""
+        return self.events[:-LAST_EVENTS], self.events[-LAST_EVENTS:]
+
+    @property
     def line(self) -> str:
         """The way from window to window, as an SVG path."""
         known = [(point.x, point.span) for point in self.points if point.span]
@@ -143,19 +150,20 @@ def _story(
     x = {moment: round(LEFT + room * (index + 1), 1) for index, moment in enumerate(order)}
     retrain = {decision.issued_at: str(decision.verdict) for decision in decisions if _decides(decision)}
     ends = [(window, parse_moment(window.until)) for window in windows]
-    labels = labelled(x[end] for window, end in ends if window.quality.labelled)
+    labels = labelled((x[end] for window, end in ends if window.quality.labelled), SHARES)
     points = tuple(Point(window, x[end], retrain.get(end, ""), labels.get(x[end])) for window, end in ends)
-    named = labelled(x[moment] for moment, _ in changes)
+    named = labelled((x[moment] for moment, _ in changes), GENERATIONS)
     marks = tuple(Mark(x[moment], f"generation {state.generation}", named.get(x[moment])) for moment, state in changes)
     events = [*_observed(points), *(_told(decision) for decision in decisions), *_served(changes)]
     return Story(endpoint, points, marks, tuple(together(sorted(events, key=_order))), tuple(missing), begins)
 
 
-def labelled(places: Iterable[float]) -> dict[float, str]:
+def labelled(places: Iterable[float], rooms: Mapping[str, float]) -> dict[float, str]:
     """Which places have room for a label, and its class; the last one first, for it is looked at most."""
     found: dict[float, str] = {}
-    for name, room in ROOMS.items():
-        for x in sorted(places := list(places), reverse=True):
+    ordered = sorted(places, reverse=True)
+    for name, room in rooms.items():
+        for x in ordered:
             if all(abs(x - other) >= room for other in found):
                 found[x] = name
     return found
@@ -166,19 +174,22 @@ def together(events: Iterable[Event]) -> Iterator[Event]:
     told: list[Event] = []
     last: dict[str, int] = {}
     for event in events:
-        before = last.get(event.title)
+        sort = event.title.partition(":")[0]
+        before = last.get(sort)
         if before is not None and _same(told[before], event):
             told[before] = told[before]._replace(times=told[before].times + 1, last=event.moment, said=event.said)
             continue
         if event.look == "promoted":
             last.clear()
-        last[event.title] = len(told)
+        last[sort] = len(told)
         told.append(event)
     yield from told
 
 
 def _same(one: Event, other: Event) -> bool:
-    return (one.look, NO_MOMENTS.sub("", one.said)) == (other.look, NO_MOMENTS.sub("", other.said))
+    return (one.look, one.title) == (other.look, other.title) and (
+        NO_MOMENTS.sub("", one.said) == NO_MOMENTS.sub("", other.said)
+    )
 
 
 def _order(event: Event) -> tuple[datetime, str, str]:
@@ -243,7 +254,7 @@ def _told(decision: Decision) -> Event:
     title = f"{decision.signer} decided: {decision.verdict}"
     if not _decides(decision):
         title += f" ({decision.kind.replace('_', ' ')})"
-    return Event(decision.issued_at, str(decision.verdict), title, decision.because)
+    return Event(decision.issued_at, str(decision.verdict), title, f"{decision.because}." if decision.because else "")
 
 
 def _served(changes: list[tuple[datetime, EndpointState]]) -> Iterator[Event]:
