@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from components.core.errors import ExitCode
+from components.core.errors import worst
 from components.core.run import Run, State
 from components.core.store import Store
 from pipelines.backends.local_run import Ask, cancel, follow, start
@@ -23,9 +23,6 @@ from pipelines.progress import Progress
 from pipelines.recipe import RecipeBase
 from pipelines.runs import RunFolder, Runs
 
-WORST = (ExitCode.DONE, ExitCode.REFUSED, ExitCode.CONFLICT, ExitCode.INVALID_INPUT, ExitCode.FAILED)
-"""Exit codes from the best to the worst."""
-
 
 @dataclass(frozen=True)
 class Finished:
@@ -38,9 +35,7 @@ class Finished:
     @property
     def exit_code(self) -> int:
         """The worst of their exit codes."""
-        order = [int(code) for code in WORST]
-        codes = [run.exit_code for run in self.runs]
-        return max(codes, key=lambda code: order.index(code) if code in order else len(order))
+        return worst(run.exit_code for run in self.runs)
 
 
 def carry_out(ask: Ask, *, follow_requests: bool = True, as_json: bool = False) -> Finished:
@@ -100,7 +95,7 @@ def watch(folder: RunFolder, environment: LocalEnvironment, as_json: bool) -> Ru
         click.echo(f"\nending {folder.run} …", err=True)
         ended = cancel(folder)
         click.echo(f"{ended.run}: {ended.state}. Run the same command again: what is done is reused.", err=True)
-        sys.exit(130)
+        raise
     for event in events_of(run):
         notify(environment, event)
     return run

@@ -6,7 +6,7 @@ A message says what was wrong, where, and what to do about it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from enum import IntEnum
 
 
@@ -18,6 +18,14 @@ class ExitCode(IntEnum):
     REFUSED = 3
     FAILED = 4
     CONFLICT = 5
+
+
+FROM_BEST = (ExitCode.DONE, ExitCode.REFUSED, ExitCode.CONFLICT, ExitCode.INVALID_INPUT, ExitCode.FAILED)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The worst of exit codes, failed before invalid input, conflict, refused and done; any other is worse still."""
+    return max(codes, key=lambda code: FROM_BEST.index(code) if code in FROM_BEST else len(FROM_BEST))
 
 
 class SluiceError(Exception):

@@ -37,8 +37,8 @@ def runs(env: str, as_json: bool) -> None:
 @options.env
 @options.as_json
 def status(run: str, env: str, as_json: bool) -> int:
-    """Shows how far a run is, and those that it asked for; its exit code is theirs (with --json, the run's)."""
-    from components.core.errors import InvalidInput
+    """Shows how far a run is, and those that it asked for; its exit code is the worst (with --json, the run's)."""
+    from components.core.errors import InvalidInput, worst
     from pipelines.examine import requested
     from pipelines.progress import step_line
 
@@ -59,7 +59,7 @@ def status(run: str, env: str, as_json: bool) -> int:
     asked_for = requested(kept, found)
     for other in asked_for:
         click.echo(f"{other.run}  {other.state}" + (f"  {other.outcome}" if other.outcome else ""))
-    return next((other.exit_code for other in asked_for if other.exit_code), 0) or found.exit_code
+    return worst(one.exit_code for one in (found, *asked_for))
 
 
 @click.command(epilog="Example:  sluice logs latest finetune")

@@ -1,0 +1,30 @@
+"""Commands that look at runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.core.run import Run, State
+from pipelines.runs import Launch, Runs
+
+
+def kept(name: str, state: State, code: int, **fields) -> None:
+    folder = Runs(Path("runs")).folder_of(name)
+    folder.create(Launch(run=name, graph="lifecycle", recipe={}, environment={}, now="x"))
+    facts = dict.fromkeys(("graph", "backend", "recipe", "recipe_digest", "environment", "environment_digest"), "x")
+    folder.write(Run(run=name, spec="", now="", state=state, exit_code=code, **facts, **fields))
+
+
+def test_the_status_of_a_run_ends_with_the_worst_code_of_it_and_what_it_asked_for(environment, sluice) -> None:
+    kept("monitoring-1", State.HELD, 3, requests=("first", "second"))
+    kept("release-1", State.REFUSED, 3, asked_by="first")
+    kept("release-2", State.FAILED, 4, asked_by="second")
+    assert sluice("status", "monitoring-1")[0] == 4
+    assert sluice("status", "release-1")[0] == 3
+    assert sluice("status", "monitoring-1", "--json")[0] == 3
+
+
+def test_the_status_of_a_failed_run_is_not_made_better_by_what_it_asked_for(environment, sluice) -> None:
+    kept("lifecycle-1", State.FAILED, 4, requests=("first",))
+    kept("release-1", State.REFUSED, 3, asked_by="first")
+    assert sluice("status", "lifecycle-1")[0] == 4
