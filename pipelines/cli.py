@@ -21,7 +21,7 @@ from pipelines.commands.serve import serve
 from pipelines.commands.watch import schedule
 from pipelines.commands.work import cancel, compile_, demo, lint, monitor, run
 
-EXIT_CODES = "Exit codes: 0 done, 2 invalid input, 3 held or refused, 4 failed, 5 conflict."
+EXIT_CODES = "Exit codes: 0 done, 2 invalid input, 3 held or refused, 4 failed, 5 conflict, 130 broken off by Ctrl-C."
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -9,6 +9,7 @@ import click
 
 from components.core.errors import InvalidInput, did_you_mean
 from pipelines.commands import options
+from pipelines.commands.foreground import until_stopped
 
 if TYPE_CHECKING:
     from components.core.endpoint import Endpoints
@@ -24,7 +25,8 @@ POLL_SECONDS = 0.5
 def serve(env: str, endpoint: str, port: int | None) -> None:
     """Serves what should serve on an endpoint of ENV: model server, gateway and router, until Ctrl-C.
 
-    It follows every release and rollback. ENDPOINT is needed where there are several.
+    It follows every release and rollback. ENDPOINT is needed where there are several. Ctrl-C and SIGTERM are how it
+    ends: exit code 0 once nothing is left running.
     """
     import asyncio
 
@@ -38,10 +40,11 @@ def serve(env: str, endpoint: str, port: int | None) -> None:
     serving = environment.serving.model_copy(update={"port": port} if port else {})
     server = model_server(serving.server)
     endpoints = endpoints_of(environment)
-    name = _named(endpoints, endpoint)
-    _check_log(environment)
-    place = Place(name, serving, Store(environment.store), endpoints, environment.requests)
-    asyncio.run(until_told(Supervisor(place, server, say=lambda line: click.echo(line))))
+    with until_stopped("stopped"):
+        name = _named(endpoints, endpoint)
+        _check_log(environment)
+        place = Place(name, serving, Store(environment.store), endpoints, environment.requests)
+        asyncio.run(until_told(Supervisor(place, server, say=lambda line: click.echo(line))))
 
 
 def _named(endpoints: Endpoints, endpoint: str) -> str:

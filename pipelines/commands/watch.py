@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.commands import options
+from pipelines.commands.foreground import until_stopped
 
 if TYPE_CHECKING:
     from pipelines.schedule import Plan
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     help="What runs.",
 )
 def schedule(recipe: Path, every: str, env: str, assignments: tuple[str, ...], graph: str) -> int:
-    """Runs monitoring again and again, and what it asks for, until Ctrl-C; what was missed meanwhile is run once."""
+    """Runs monitoring again and again, and what it asks for, until Ctrl-C; what was missed meanwhile is run once.
+
+    Ctrl-C and SIGTERM are how it ends: exit code 0. A run at work is ended too, and gone on with next time.
+    """
     from components.core.store import Store
     from pipelines.backends.local_run import Ask
     from pipelines.compile import compile_graphs
@@ -45,8 +49,6 @@ def schedule(recipe: Path, every: str, env: str, assignments: tuple[str, ...], g
     def run(plan: Plan, now: str) -> None:
         tell(carry_out(Ask(plan.graph, plan.recipe, environment, now=now)), Store(environment.store))
 
-    try:
+    with until_stopped("the schedule was ended; start it again and it goes on from here"):
         LocalSchedule(environment, run).keep(Planned(graph, loaded, timing))
-    except KeyboardInterrupt:
-        click.echo("\nthe schedule was ended; start it again and it goes on from here", err=True)
     return 0

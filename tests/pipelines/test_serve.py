@@ -88,12 +88,13 @@ def test_what_would_not_be_logged_is_not_served(environment, serving: Manifest, 
     assert (code, "request log: the environment names none" in complaint) == (2, True)
 
 
-def test_before_the_first_release_it_waits_and_says_so(environment, start) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_before_the_first_release_it_waits_says_so_and_ends_well_when_told_to(environment, start, number) -> None:
     process = start("serve", "local")
     assert "nothing has been released yet: waiting" in process.stdout.readline()
     assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    process.send_signal(number)
+    assert process.wait(30) == 0
 
 
 # The whole with a real model server.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -38,20 +39,22 @@ def test_a_cloud_is_not_scheduled_from_here(sluice) -> None:
     assert "not yet submitted from here" in complaints
 
 
-@pytest.mark.parametrize("graph", ["monitoring", "lifecycle"])
-def test_the_graph_runs_at_the_schedules_moment_until_ctrl_c(
-    sluice, graph: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("graph", "number"), [("monitoring", signal.SIGINT), ("lifecycle", signal.SIGTERM)])
+def test_the_graph_runs_at_the_schedules_moment_until_it_is_told_to_stop_and_that_is_a_good_end(
+    sluice, graph: str, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
     def carry_out(ask) -> Finished:
         asked.append((ask.graph, ask.recipe.name, ask.now))
         if len(asked) > 1:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return Finished(RunFolder(Path("runs/one")), ())
 
     monkeypatch.setattr(follow, "carry_out", carry_out)
+    before = signal.getsignal(signal.SIGTERM)
     code, said, complaints = sluice("schedule", "recipe.yaml", "--every", "1s", "--graph", graph)
+    assert signal.getsignal(signal.SIGTERM) is before
     (path,) = Path(".sluice/schedules").glob("*.json")
     kept = json.loads(path.read_text())
     assert code == 0
