@@ -18,6 +18,7 @@ from urllib.parse import urlparse
 from components.core.canonical import canonical_json, sha256
 from components.core.decision import Decision, decision_key
 from components.core.errors import Failed, InvalidInput, Refused
+from components.core.signers import load_signers
 from components.core.store import Store
 from components.core.trust import TrustedKey, TrustRoots
 
@@ -58,6 +59,7 @@ def signer_fields(trust: TrustRoots, name: str, moment: datetime, hours: float) 
 
 def sign_payload(payload: bytes, payload_type: str, key_address: str, trusted: TrustedKey) -> bytes:
     """The canonical envelope of any payload, signed by the key at ``key_address``; raises as ``sign`` does."""
+    load_signers(key_address)
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import Error as LibraryError
     from securesystemslib.signer import Signer
@@ -104,6 +106,7 @@ def verify_payload(envelope: bytes, payload_type: str, key: TrustedKey, where: s
 
 
 def _check_signature(document: dict[str, Any], key: TrustedKey, where: str) -> None:
+    load_signers()
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import VerificationError
 
@@ -153,6 +156,7 @@ def make_key_file(path: Path) -> dict[str, str]:
 
     Raises InvalidInput where there is a file already (a key is never written over), Failed when it cannot be written.
     """
+    load_signers()
     from securesystemslib.signer import CryptoSigner
 
     signer = CryptoSigner.generate_ed25519()
@@ -206,6 +210,7 @@ def _rewritten(text: str) -> str:
 
 
 def _public(key: TrustedKey) -> SSlibKey:
+    load_signers()
     from securesystemslib.signer import SSlibKey
 
     return SSlibKey(key.key_id, key.key_type, key.scheme, {"public": key.public})

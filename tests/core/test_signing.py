@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -511,3 +513,19 @@ def test_a_key_file_of_each_common_type_signs(ring: Keyring, tmp_path: Path) -> 
         key = TrustedKey(name="release", signs=(DecisionKind.RELEASE,), added=moment(), **fields)
         trust = TrustRoots(keys=(key,))
         assert verify(sign(ring.decision(key), f"{FILE}{path}", trust), trust, "here").signer == "release"
+
+
+LOADED = """
+import sys
+from components.core.signers import load_signers
+for address in ("", "file2:anna.pem", "gcpkms:projects/p"):
+    load_signers(address)
+    from securesystemslib.signer import SIGNER_FOR_URI_SCHEME
+    signer = vars(sys.modules[SIGNER_FOR_URI_SCHEME["gcpkms"].__module__])
+    print("google.cloud.kms" in sys.modules, "kms" in signer and not signer["GCP_IMPORT_ERROR"])
+"""
+
+
+def test_the_client_of_a_vault_is_loaded_for_a_key_that_lies_there_and_for_no_other() -> None:
+    told = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines() == ["False False", "False False", "True True"]
