@@ -24,6 +24,7 @@ from components.serve.gateway.config import GatewayConfig
 from components.serve.gateway.gateway import Gateway
 from components.serve.gateway.identity import read_secret
 from components.serve.gateway.server import server_of
+from components.serve.processes import free_port
 from components.serve.settings import Limits
 from tests.contract.stub_model import StubModel
 
@@ -148,12 +149,6 @@ def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
     while not holds():
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.01)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 @contextmanager

@@ -20,7 +20,8 @@ import pytest
 
 from components.core.request_log import RequestLog, Table
 from components.serve.api_keys import new_key
-from tests.serve.gateway.case import ENDPOINT, MODEL, free_port, running, wait_until
+from components.serve.processes import free_port
+from tests.serve.gateway.case import ENDPOINT, MODEL, running, wait_until
 
 ASKED = {"model": ENDPOINT, "messages": [{"role": "user", "content": "hello there"}]}
 
