@@ -215,3 +215,8 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> Located:
 def shipped() -> list[Path]:
     """The recipes that come with Sluice."""
     return sorted((Path(__file__).parent / "recipes").glob("*.yaml"))
+
+
+def of_project(folder: Path = Path()) -> list[Path]:
+    """A project's own recipes, ``recipe*.yaml``; empty where the folder is no project."""
+    return sorted(folder.glob("recipe*.yaml"))

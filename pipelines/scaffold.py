@@ -79,7 +79,7 @@ def new_project(folder: Path) -> list[Path]:
     schema = json.dumps(recipe_model().model_json_schema(), indent=2)
     (folder / "recipe.schema.json").write_text(schema)
     shutil.copyfile(Path(__file__).parent / "environments" / "local.yaml", folder / "environments" / "local.yaml")
-    (folder / ".gitignore").write_text("/runs/\n/.sluice/\n")
+    (folder / ".gitignore").write_text("/build/\n/runs/\n/.sluice/\n")
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 

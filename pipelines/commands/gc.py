@@ -49,7 +49,7 @@ def gc(delete: bool, older_than: timedelta, env: tuple[str, ...], bundles: tuple
     if as_json:
         click.echo(json.dumps(_as_document(found, delete)))
     else:
-        _tell(found, delete)
+        _tell(found, delete, older_than)
     return 0
 
 
@@ -65,14 +65,16 @@ def _as_document(found: Garbage, deleted: bool) -> dict[str, Any]:
     }
 
 
-def _tell(found: Garbage, deleted: bool) -> None:
+def _tell(found: Garbage, deleted: bool, older_than: timedelta) -> None:
     from pipelines.proof.tree import counted, size
 
     lengths = found.lengths()
     for kind, (count, length) in lengths.items():
         click.echo(f"{kind:<20} {counted(count, 'object'):>16} {size(length):>10}")
     total = size(sum(length for _, length in lengths.values()))
-    young = f"; nothing refers to {found.young} more, which are younger" if found.young else ""
+    age = f"{older_than / timedelta(hours=1):g} h, or than a run that is at work"
+    verb = "is" if found.young == 1 else "are"
+    young = f"; {found.young} more that nothing refers to {verb} younger than {age}" if found.young else ""
     if not lengths:
         click.echo(f"nothing to remove{young}")
     elif deleted:

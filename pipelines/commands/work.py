@@ -40,21 +40,27 @@ def lint(recipe: Path, env: str, assignments: tuple[str, ...]) -> None:
 @options.env
 @options.assignments
 @click.option("--out", type=click.Path(path_type=Path), default=Path("build"), show_default=True, help="Folder.")
-@click.option("--all", "every", is_flag=True, help="Every recipe that is shipped.")
+@click.option(
+    "--all", "every", is_flag=True, help="Every recipe*.yaml here; where there is none, every recipe that is shipped."
+)
 @click.option("--components", "alone", is_flag=True, help="Also each component alone, for other people's pipelines.")
 def compile_(recipe: Path | None, env: str, assignments: tuple[str, ...], out: Path, every: bool, alone: bool) -> None:
     """Compiles the graphs of a recipe for an environment; equal inputs give equal bytes."""
     from components.core.errors import InvalidInput
     from pipelines.compile import compile_components, compile_graphs
     from pipelines.environment import load_environment
-    from pipelines.recipe import load_recipe, shipped
+    from pipelines.recipe import load_recipe, of_project, shipped
 
     environment = load_environment(env)
     if bool(recipe) == every:
-        raise InvalidInput("compile: name a recipe, or --all for those that are shipped; one of both")
-    recipes = [recipe] if recipe else shipped()
-    for path in recipes:
+        raise InvalidInput("compile: name a recipe, or --all for those of this project; one of both")
+    recipes: dict[str, RecipeBase] = {}
+    for path in [recipe] if recipe else of_project() or shipped():
         loaded = load_recipe(path, assignments)
+        if loaded.name in recipes:
+            raise InvalidInput(f"{path}: name: another recipe here is named {loaded.name} too; change one of them")
+        recipes[loaded.name] = loaded
+    for loaded in recipes.values():
         for compiled in compile_graphs(loaded, environment).values():
             _write(out / loaded.name / compiled.file_name, compiled.text)
     if alone:

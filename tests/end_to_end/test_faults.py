@@ -149,7 +149,7 @@ def test_the_attempt_rises_only_after_a_failure(project) -> None:
         (("run", "recipe.yaml", "--env", "vertex"), "not yet submitted from here; `sluice compile` writes them"),
         (("run", "recipe.yaml", "--now", "soon"), "now is 'soon'"),
         (("lint", "recipe.yaml", "--set", "curate.min_wrds=2"), "unknown key; did you mean min_words?"),
-        (("compile",), "name a recipe, or --all for those that are shipped"),
+        (("compile",), "name a recipe, or --all for those of this project"),
         (("run",), "Missing argument 'RECIPE'"),
         (("new", "step", "data", "curate"), "there is a step curate already"),
         (("new", "step", "data", "No-Name"), "'No-Name' is no name"),

@@ -3,10 +3,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner, Result
 from google.protobuf import json_format
 from kfp import components
 from kfp.pipeline_spec import pipeline_spec_pb2
@@ -14,13 +16,15 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from components.core.errors import InvalidInput, Refused
 from pipelines import catalogue
 from pipelines.code_digest import code_digest
-from pipelines.compile import compile_components, compile_graphs
+from pipelines.commands.work import compile_
+from pipelines.compile import Compiled, compile_components, compile_graphs
 from pipelines.environment import load_environment, shipped
 from pipelines.lint import tasks
 from pipelines.recipe import load_recipe
 from pipelines.recipe import shipped as recipes
 
 HELPDESK = next(path for path in recipes() if path.stem == "helpdesk")
+A_RECIPE = "version: 1\nname: {name}\nresolve: {{root: data, sources: [{{path: a.jsonl}}]}}\n"
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 
 
@@ -47,6 +51,37 @@ def test_compiling_again_in_another_process_gives_the_same_bytes(tmp_path: Path)
     assert len(written) == 3 + len(catalogue.steps())
     for path in written:
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
+
+
+@pytest.fixture
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """``sluice compile …`` in a folder of its own, where compiling itself is taken as done."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "pipelines.compile.compile_graphs", lambda recipe, _: {"release": Compiled("release", "vertex", recipe.name)}
+    )
+    return lambda *words: CliRunner().invoke(compile_, [*words, "--env", "vertex"])
+
+
+def test_all_recipes_are_those_of_the_project(compiled) -> None:
+    for file, name in (("recipe.yaml", "mine"), ("recipe-large.yaml", "large"), ("values.yaml", "chart")):
+        Path(file).write_text(A_RECIPE.format(name=name))
+    assert compiled("--all").output.split() == ["build/large/release.vertex.yaml", "build/mine/release.vertex.yaml"]
+    assert compiled("recipe.yaml", "--out", "here").output.split() == ["here/mine/release.vertex.yaml"]
+
+
+def test_where_there_is_no_project_all_recipes_are_those_that_are_shipped(compiled) -> None:
+    names = [load_recipe(path).name for path in recipes()]
+    assert compiled("--all").output.split() == [f"build/{name}/release.vertex.yaml" for name in names]
+
+
+def test_of_two_recipes_of_one_name_none_is_written_over_the_other(compiled) -> None:
+    for file in ("recipe.yaml", "recipe-large.yaml"):
+        Path(file).write_text(A_RECIPE.format(name="mine"))
+    refused = compiled("--all").exception
+    assert isinstance(refused, InvalidInput)
+    assert "recipe.yaml: name: another recipe here is named mine too" in str(refused)
+    assert not Path("build").exists()
 
 
 def test_each_component_alone_loads_in_another_pipeline() -> None:

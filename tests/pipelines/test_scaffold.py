@@ -87,5 +87,7 @@ def test_a_new_project_has_all_that_it_needs_and_is_not_overwritten(tmp_path: Pa
     recipe = load_recipe(tmp_path / "mine" / "recipe.yaml")
     for source in recipe.settings("resolve").sources:
         assert (tmp_path / "mine" / recipe.settings("resolve").root / source.path).exists()
+    made_later = (tmp_path / "mine" / ".gitignore").read_text().split()
+    assert made_later == ["/build/", "/runs/", "/.sluice/"]
     with pytest.raises(Conflict, match=r"there is a recipe\.yaml already"):
         new_project(tmp_path / "mine")
