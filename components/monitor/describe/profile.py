@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +25,7 @@ from components.monitor.describe.settings import Describe
 from components.monitor.describe.summary import PROFILE, ROWS, OfModel, Profile
 from components.monitor.observe.records import HEAD, Head
 
-_COUNTED = ["request_id", "model", "status", "http_status", "unit", "started"]
+_COUNTED = ["model", "status", "http_status", "unit", "started"]
 _FEATURED = [
     "request_id", "model", "status", "finish_reason", "prompt_tokens", "completion_tokens", "latency_ms",
     "first_token_ms", "messages", "response",
@@ -89,7 +89,7 @@ def count(attempt: Attempt, window: Manifest) -> Counts:
     return counts
 
 
-def drawn(names: Iterator[str], most: int) -> set[str] | None:
+def drawn(names: Iterable[str], most: int) -> set[str] | None:
     """``most`` of the names, the same ones each time; None for all of them where there are no more."""
     ranked = heapq.nsmallest(most + 1, ((hashlib.sha256(name.encode()).digest(), name) for name in names))
     return None if len(ranked) <= most else {name for _, name in ranked[:most]}

@@ -8,7 +8,7 @@ reference's frequencies for exact, which finds drift in two samples of one traff
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -83,11 +83,11 @@ def compare(found: Sequence[Pair], settings: Drift) -> list[Found]:
     sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6:65).
     """
     enough = [pair for pair in found if min(len(pair.window), len(pair.reference)) >= settings.least_rows]
-    measured = [result for group in _by_reference(enough) for result in zip(group, _measure(group), strict=True)]
-    adjusted = holm([p for _, (p, _) in measured])
+    measured = _measure(enough)
+    adjusted = holm([p for p, _ in measured])
     return [
         Found(pair, _shift(pair, p, one, effect, settings))
-        for (pair, (p, effect)), one in zip(measured, adjusted, strict=True)
+        for pair, (p, effect), one in zip(enough, measured, adjusted, strict=True)
     ]
 
 
@@ -164,15 +164,8 @@ def _field(table: pa.Table, key: str) -> list[str]:
     return [dict(fields or ()).get(key, MISSING) for answer, fields in rows if answer is not None]
 
 
-def _by_reference(found: Iterable[Pair]) -> list[list[Pair]]:
-    groups: dict[str, list[Pair]] = {}
-    for pair in found:
-        groups.setdefault(pair.against, []).append(pair)
-    return list(groups.values())
-
-
 def _measure(group: list[Pair]) -> list[tuple[float, float]]:
-    """p-value and effect of each pair of one reference."""
+    """p-value and effect of each pair."""
     from scipy.stats import wasserstein_distance
 
     by_evidently = evidently_values(group)

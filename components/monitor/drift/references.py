@@ -55,12 +55,13 @@ def training(attempt: Attempt, model: Reference, settings: Drift, languages: tup
     own words. Raises InvalidInput where no training data can be found by the parents of the model's manifest.
     """
     data = conversations_of(attempt.store, model)
-    names = (name for batch in attempt.read(data, ["id"]) for name in batch.column(0).to_pylist())
+    names = (name for batch in attempt.read(data, ["id"]) for name in batch.column(0).to_pylist() if name)
     chosen = drawn(names, settings.training_rows)
     halves: list[list[dict[str, object]]] = [[], []]
     for batch in attempt.read(data, ["id", "messages"]):
         for row in batch.to_pylist():
-            if chosen is None or row["id"] in chosen:
+            # A row without a name cannot be drawn the same way each time: data from elsewhere may hold such rows.
+            if row["id"] and (chosen is None or row["id"] in chosen):
                 half = hashlib.sha256(row["id"].encode()).digest()[-1] & 1
                 features = text_features(*exchange_of(row["messages"] or []), languages)
                 halves[half].append({"request_id": row["id"], **features})

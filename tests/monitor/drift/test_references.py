@@ -9,7 +9,7 @@ from components.core.settings import StepSettings
 from components.monitor.describe.settings import Describe
 from components.monitor.drift.references import conversations_of, training, unseen
 from components.monitor.drift.settings import Drift
-from tests.monitor.traffic import changed
+from tests.monitor.traffic import changed, conversations, trained_model
 
 LANGUAGES = Describe().languages
 
@@ -56,3 +56,17 @@ def test_words_that_no_training_text_holds_are_unseen(loop, store) -> None:
     shares = list(unseen(german.features, usual.vocabulary))
     assert min(shares) > 0.5
     assert max(shares) <= 1
+
+
+def test_faulty_rows_of_training_data_are_left_out_and_the_others_compared(loop, store) -> None:
+    faulty = [
+        {"id": None, "messages": [{"role": "user", "content": "nameless"}]},
+        {"id": "empty", "messages": None},
+        {"id": "holes", "messages": [None, {"role": None, "content": None}, {"role": "user", "content": None}]},
+    ]
+    rows = [*conversations(200, 1), *({"group": "", "meta": "{}"} | row for row in faulty)]
+    model = trained_model(store, rows, loop.folder / "faulty")
+    for most in (100, 4000):
+        found = training(Attempt(store, "drift"), model.named, Drift(training_rows=most), LANGUAGES)
+        assert found.features.num_rows == min(most, 202)
+        assert None not in found.features.column("request_id").to_pylist()
