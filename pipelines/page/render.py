@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from components.core.errors import worst
 from components.core.page import templates
 from components.core.report import Example, Report
 from components.core.run import Run, State, StepRun
@@ -138,6 +139,7 @@ def render_run(
         scores=_scores(steps),
         answers=_answers(steps),
         tiles=_tiles(runs, steps),
+        exit_code=worst(shown.run.exit_code for shown in runs),
         titles={step.step.name: step.title for step in runs[0].steps},
         facts=facts,
         percents=all(score.text.endswith("%") for score in _scores(steps)),

@@ -10,6 +10,7 @@ import pytest
 
 from components.core.canonical import sha256
 from components.core.report import Example
+from components.core.run import State
 from pipelines.page.findings import Finding
 from pipelines.page.render import render_run
 from tests.browser import chromium
@@ -143,7 +144,7 @@ def test_a_run_that_has_just_begun_does_not_say_how_it_ended(opened) -> None:
 
 def test_texts_are_shown_and_never_run(opened, pages) -> None:
     page = opened("good")
-    assert page.title() == "helpdesk lifecycle: done"
+    assert page.title() == "helpdesk lifecycle: done, release: done"
     assert len(page.query_selector_all("script")) == 1
     assert "<script>document" not in pages["good"]
     assert "{{ 7*7 }}" in page.inner_text("#answers")
@@ -155,7 +156,7 @@ def test_a_script_that_was_smuggled_in_is_not_run(browser, pages, tmp_path) -> N
         pages["good"].replace("</main>", "<script>document.title = 'run'</script></main>")
     )
     page.goto((tmp_path / "bad.html").as_uri())
-    assert page.title() == "helpdesk lifecycle: done"
+    assert page.title() == "helpdesk lifecycle: done, release: done"
     page.close()
 
 
@@ -226,6 +227,27 @@ def test_right_answers_fill_the_space_beside_few_wrong_ones() -> None:
     assert "answers flow" in text
     assert text.count('class="example good"') == 3
     assert "answers flow" not in render_run(*a_run.release())
+
+
+def test_the_top_says_how_the_run_that_was_asked_for_ended_and_the_exit_code_is_the_worst() -> None:
+    asked, reports = a_run.release()
+    refused = asked.model_copy(update={"state": State.REFUSED, "exit_code": 3})
+    text = render_run(*a_run.lifecycle(), followed=[(refused, reports)])
+    top = text.partition('<p class="summary">')[2].partition("</p>")[0]
+    assert '<span class="pill done">lifecycle done</span><span class="pill refused">release refused</span>' in top
+    assert "exit code 3" in top
+    assert "<title>helpdesk lifecycle: done, release: refused</title>" in text
+
+
+def test_a_run_that_asked_for_none_is_told_by_its_state_alone() -> None:
+    text = render_run(*a_run.lifecycle())
+    assert '<span class="pill done">done</span>' in text
+    assert "exit code 0" in text
+
+
+def test_what_stands_in_a_step_of_the_graph_is_explained_where_rows_are_counted(opened) -> None:
+    assert "In a step: time · rows that go on + rows set aside" in opened("good").inner_text("#graph")
+    assert "In a step" not in opened("waiting").inner_text("#graph")
 
 
 def test_a_step_that_is_pointed_at_has_its_lines_lit_and_the_others_dimmed(opened) -> None:
