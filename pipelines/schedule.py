@@ -7,6 +7,7 @@ state folder. A cloud's own scheduler does it there, behind the same interface.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -99,11 +100,7 @@ class LocalSchedule:
             return self._run(plan, kept, due, path)
         upcoming = plan.timing.upcoming(begun, max(now, last or now))
         self._tell(f"next: {plan.graph} of {plan.recipe.name} at {upcoming.isoformat()}; Ctrl-C ends this")
-        if last is not None and now < last:
-            self._tell(
-                f"the clock ({now.isoformat()}) is behind the last run ({kept.done}): nothing is run twice; if that was"
-                f" a mistake of the clock's, remove {path}"
-            )
+        self._look_at_the_clock(plan, now, max(begun, last or begun), path)
         self._sleep(min(upcoming - now, LOOK_AGAIN).total_seconds())
         return kept
 
@@ -115,7 +112,9 @@ class LocalSchedule:
         self._tell(f"{kept.started}: {plan.graph} of {plan.recipe.name}")
         try:
             self._carry_out(plan, kept.started)
-        except SluiceError as error:
+        except Exception as error:  # noqa: BLE001 - a monitor that has ended looks like one that sees nothing
+            if not isinstance(error, SluiceError):
+                traceback.print_exc()
             click.echo(f"{kept.started}: {error}", err=True)
             text = f"{plan.graph} of {plan.recipe.name}: {error}"
             notify(self.environment, Event(What.FAILED, text, f"{plan.graph} at {kept.started}"))
@@ -123,14 +122,27 @@ class LocalSchedule:
         _write(path, kept)
         return kept
 
+    def _look_at_the_clock(self, plan: Plan, now: datetime, last: datetime, path: Path) -> None:
+        """Tells people of a clock that was set back: nothing runs before it is where it was, and that may be years."""
+        if last - now <= LOOK_AGAIN:
+            return
+        text = (
+            f"{plan.graph} of {plan.recipe.name} was run or begun at {last.isoformat()}, and the clock is behind that:"
+            f" nothing is run twice, and nothing runs until then; if that was a mistake of the clock's, remove {path}"
+        )
+        if self._tell(text):
+            notify(self.environment, Event(What.ALERT, text, f"schedule of {plan.graph}"))
+
     def _now(self) -> datetime:
         return self._clock().replace(microsecond=0)
 
-    def _tell(self, line: str) -> None:
-        """Says something once, not each time that the clock is looked at."""
-        if line not in self._told:
-            click.echo(line)
-            self._told.add(line)
+    def _tell(self, line: str) -> bool:
+        """Says something once, not each time that the clock is looked at; whether it was said now."""
+        if line in self._told:
+            return False
+        click.echo(line)
+        self._told.add(line)
+        return True
 
 
 @contextmanager

@@ -130,18 +130,46 @@ def test_a_run_that_is_refused_is_told_of_and_the_schedule_goes_on(
     assert told == ["monitoring of helpdesk: request abc: asks for another recipe"]
 
 
-def test_a_clock_that_goes_back_runs_nothing_again(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What people are notified of."""
+    found: list[str] = []
+    monkeypatch.setattr(schedule, "notify", lambda environment, event: found.append(f"{event.what}: {event.text}"))
+    return found
+
+
+def test_whatever_goes_wrong_with_a_run_is_told_of_and_the_schedule_goes_on(
+    world: World, capsys: pytest.CaptureFixture[str], told: list[str]
+) -> None:
+    world.fails = [OSError("the disk is gone")]
+    assert world.keep(2) == [at(1), at(2)]
+    assert "Traceback" in capsys.readouterr().err
+    assert told == ["failed run: monitoring of helpdesk: the disk is gone"]
+
+
+def test_a_clock_that_goes_back_runs_nothing_again_and_people_are_told_once(
+    world: World, capsys: pytest.CaptureFixture[str], told: list[str]
+) -> None:
     world.keep(3)
     world.now -= timedelta(days=1)
     assert world.keep(0.5) == []
-    assert "nothing is run twice" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("nothing is run twice") == 1
+    assert len(told) == 1
+    assert told[0].startswith(f"alert: monitoring of helpdesk was run or begun at {at(3)}, and the clock is behind")
     assert world.keep(1.5) == [at(4)]
 
 
-def test_a_clock_that_goes_back_before_the_beginning_runs_nothing(world: World) -> None:
+def test_a_clock_that_goes_back_before_the_beginning_runs_nothing_and_says_so(world: World, told: list[str]) -> None:
     world.keep()
     world.now -= timedelta(days=30)
     assert world.keep(2) == []
+    assert "nothing runs until then" in told[0]
+
+
+def test_a_clock_that_is_put_right_by_seconds_disturbs_nobody(world: World, told: list[str]) -> None:
+    world.keep(1)
+    world.now -= timedelta(seconds=20)
+    assert (world.keep(1.5), told) == ([at(2)], [])
 
 
 def test_another_interval_goes_on_from_what_was_run_last(world: World) -> None:
