@@ -109,9 +109,13 @@ def monitor(recipe: Path, env: str, assignments: tuple[str, ...], follow: bool, 
     """Looks at what the request log gained since the last time, and retrains if that is due. Exit 3: an alert."""
     from pipelines.backends.local_run import Ask
     from pipelines.recipe import load_recipe
+    from pipelines.unsealed import unsealed
 
-    ask = Ask("monitoring", load_recipe(recipe, assignments), options.local_environment(env), now=now)
-    return _carry_out(ask, follow, as_json)
+    environment, loaded = options.local_environment(env), load_recipe(recipe, assignments)
+    _check_has_come(now)
+    if told := unsealed(environment, loaded.served_at):
+        click.echo(told, err=True)
+    return _carry_out(Ask("monitoring", loaded, environment, now=now), follow, as_json)
 
 
 @click.command(epilog="Example:  sluice cancel latest")
@@ -146,6 +150,17 @@ def _carry_out(ask: Ask, follow: bool, as_json: bool) -> int:
     finished = carry_out(ask, follow_requests=follow, as_json=as_json)
     tell(finished, Store(ask.environment.store), as_json=as_json)
     return finished.exit_code
+
+
+def _check_has_come(now: str) -> None:
+    """Raises InvalidInput for a window that ends in the future: no later one would know what it took."""
+    from datetime import UTC, datetime
+
+    from components.core.errors import InvalidInput
+    from components.core.moment import parse_moment
+
+    if now and parse_moment(now) > datetime.now(UTC):
+        raise InvalidInput(f"--now {now}: has not come yet, so its window would not be whole; leave --now out")
 
 
 def _check_step(name: str, recipe: RecipeBase) -> None:
