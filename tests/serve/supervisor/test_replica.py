@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
+from aiohttp import web
 
+from components.core.errors import Failed
 from components.serve import replica as replica_module
 from components.serve.model_server import ModelServer
-from components.serve.processes import Processes
+from components.serve.processes import Processes, free_port
 from components.serve.replica import CRASHES, LIVED_SECONDS, PROBATION_SECONDS, Replica
 from tests.serve.supervisor.case import Case
 from tests.serve.supervisor.driver import place, server_command
@@ -80,3 +83,31 @@ def test_a_change_of_what_should_serve_ends_the_doubt(replica: Replica, clock: C
     assert replica.doubtful
     replica.try_again()
     assert not replica.doubtful
+
+
+def test_another_one_who_answers_on_its_port_is_not_taken_for_it(
+    replica: Replica, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two endpoints that start at once may both find a port free, and one of them is first."""
+    theirs = free_port()
+    monkeypatch.setattr(replica_module, "free_port", lambda host, port: given.pop())
+    given = [theirs, free_port()]
+
+    async def yes(_: web.Request) -> web.Response:
+        return web.Response()
+
+    async def bring_up() -> None:
+        other = web.Application()
+        other.router.add_get("/readyz", yes)
+        runner = web.AppRunner(other)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", theirs).start()
+        try:
+            with pytest.raises(Failed, match=rf"gateway-.* ended before it was ready: .*{theirs}"):
+                await replica._bring_up()
+        finally:
+            await runner.cleanup()
+            for name in list(replica.processes.recorded):
+                await replica.processes.end(name, 1.0)
+
+    asyncio.run(bring_up())
