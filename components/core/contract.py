@@ -82,5 +82,10 @@ class Contract(BaseModel):
                 f" ({cls.schema_version}); upgrade Sluice"
             )
         for version in range(found, cls.schema_version):
+            if version not in cls.upgrades:
+                raise InvalidInput(
+                    f"{where}: not a {cls.__name__}: no Sluice wrote a version {found}; it may be damaged: make it"
+                    " again"
+                )
             document = {**cls.upgrades[version](document), "version": version + 1}
         return document

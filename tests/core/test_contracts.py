@@ -42,6 +42,12 @@ def test_a_newer_version_is_refused_in_a_sentence(contract: type[Contract]) -> N
         contract.read('{"version": 99}', "m.json")
 
 
+@pytest.mark.parametrize("version", [0, -1, -(10**30)])
+def test_a_version_that_nobody_wrote_is_damage_in_a_sentence(version: int) -> None:
+    with pytest.raises(InvalidInput, match=f"m.json: not a Manifest: no Sluice wrote a version {version};"):
+        Manifest.read(json.dumps({"version": version}), "m.json")
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"version": "x"}', b"\xff\xfe", b'{"version": 1, "odd": 2}'])
 def test_what_is_no_contract_is_refused_with_its_place(data: bytes) -> None:
     with pytest.raises(InvalidInput, match=r"^somewhere: not a Manifest"):
