@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from components.core.errors import Conflict, Failed
-from components.core.run import Run
+from components.core.run import Run, State
 from pipelines.environment import LocalEnvironment
 from pipelines.environment import as_document as environment_document
 from pipelines.recipe import RecipeBase
@@ -69,7 +69,9 @@ def _given_up(folder: RunFolder) -> bool:
     for _ in range(int(GRACE_SECONDS / LOOK_EVERY_SECONDS)):
         run = folder.read()
         if run is not None:
-            return run.state.final and not run.state.settled
+            # An alert of monitoring waits for nobody's yes: the same window would only be alerted about again.
+            alerted = run.graph == "monitoring" and run.state is State.HELD
+            return run.state.final and not run.state.settled and not alerted
         if folder.alive():
             return False
         time.sleep(LOOK_EVERY_SECONDS)  # another command may just be starting it

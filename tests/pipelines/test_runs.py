@@ -182,6 +182,17 @@ def test_after_a_failure_the_same_request_starts_another_attempt(asked) -> None:
     assert dispatcher.dispatch(wanted.name, recipe, environment).run == second.run
 
 
+@pytest.mark.parametrize(("graph", "attempt"), [("monitoring", 1), ("release", 2)])
+def test_an_alert_stays_when_its_moment_is_asked_for_again_and_what_waits_for_people_is_looked_at_again(
+    asked, graph: str, attempt: int
+) -> None:
+    recipe, environment, spawned = asked
+    wanted = Ask(graph, recipe, environment, now="2026-01-05T00:00:00+00:00")
+    first = local_run.start(wanted)
+    first.write(a_run(first.run, State.HELD).model_copy(update={"graph": graph}))
+    assert (local_run.start(wanted).launch().attempt, len(spawned)) == (attempt, attempt)
+
+
 @pytest.mark.parametrize("damage", [b"{", b"", b'{"version": 1}'])
 def test_a_damaged_request_is_made_again_when_it_is_asked_again(asked, damage: bytes) -> None:
     recipe, environment, spawned = asked

@@ -99,8 +99,8 @@ def _faults(attempt: Attempt, taking: Taking, gone: dict[str, str]) -> tuple[Fau
         found.append(Fault(code="unreadable", text=text))
     if taking.damaged:
         text = f"{counted(len(taking.damaged), 'record')} of earlier windows cannot be read:"
-        text += f" {_named(taking.damaged)} in the store. What was sealed in their time is left alone until they are"
-        text += " brought back from a copy, or removed: then the next window takes it."
+        text += f" {_named(taking.damaged)} in the store. Bring back from a copy what is damaged, or remove it; until"
+        text += " then no window takes what was sealed in that time."
         found.append(Fault(code="damaged_record", text=text))
     ahead = attempt.rejected["from_the_future"]
     if ahead or taking.ahead:

@@ -365,7 +365,7 @@ def test_a_record_that_is_none_is_a_fault_that_names_it_and_later_windows_go_on(
     assert (watch.ids(outcome), watch.faults(outcome)) == (["d"], ["damaged_record"])
     text = watch.head(outcome).faults[0].text
     assert window_key(ENDPOINT, at(120)) in text
-    assert "brought back from a copy, or removed" in text
+    assert "Bring back from a copy what is damaged, or remove it" in text
     watch.store.write(window_key(ENDPOINT, at(120)), whole)
     assert watch.faults(watch.take(at(300))) == []
 
