@@ -134,8 +134,11 @@ class ShownRelease:
         evidence = self.release.evidence
         decided = self.reports.get("decide") or self.reports.get("retraining")
         said = self.run.outcome or (decided.said if decided else "") or (evidence.paragraph if evidence else "")
-        # Monitoring's sentence begins with its verdict, which is the heading above it.
-        return said.removeprefix(f"{self.title}: ") if self.look in MONITORED else said
+        if self.look not in MONITORED:
+            return said
+        # What monitoring says begins with its verdict, which is the heading above it; its reasons are a line each.
+        told = [reason.text for reason in self.reasons if not reason.holds]
+        return "\n".join(told) if len(told) > 1 else said.removeprefix(f"{self.title}: ")
 
     @cached_property
     def gate(self) -> Markup | None:

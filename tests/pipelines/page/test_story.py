@@ -83,6 +83,8 @@ def test_what_monitoring_decided_and_why_is_the_heading(watched: Watched) -> Non
     assert (retrain.look, retrain.said[:17]) == ("retrain", "Accuracy fell by ")
     alert = shown(watched, *monitored(watched, 6, requests=1))
     assert (alert.look, alert.said[:9]) == ("alert", "1 request")
+    assert alert.said.splitlines() == [reason.text for reason in alert.reasons if not reason.holds]
+    assert len(alert.said.splitlines()) > 1
     assert alert.reasons[0].code == "too_few_requests"
 
 
