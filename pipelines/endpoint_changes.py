@@ -224,13 +224,7 @@ def _skipped(actor: Actor, state: EndpointState, model: Manifest) -> Iterator[st
     """What a release would have asked for, and what was said about this model before."""
     said_before = _decisions_about(actor, state.endpoint, model)
     judged = _judged(state, said_before)
-    against = f"what serves ({state.champion.digest[:12]}…)" if state.champion else "a floor"
-    if judged:
-        yield f"the gate, which held it against {against} on {judged.issued[:16]}: {judged.verdict}: {judged.because}"
-    elif state.champion:
-        yield f"the gate: nobody compared it with {against}"
-    else:
-        yield f"the gate: nobody held it against {against}"
+    yield _of_the_gate(state, judged)
     yield "the word of the people whom the policy may ask"
     yield "the model card"
     if state.frozen:
@@ -242,11 +236,26 @@ def _skipped(actor: Actor, state: EndpointState, model: Manifest) -> Iterator[st
 
 
 def _judged(state: EndpointState, said_before: list[Decision]) -> Decision | None:
-    """The last decision that rests on a gate which held the model against what serves now; None where none does."""
-    serving = state.champion.digest if state.champion else ""
+    """The last decision that rests on a gate: one that held the model against what serves now, if there is one."""
     kinds = (DecisionKind.RELEASE, DecisionKind.GATE)
-    found = (one for one in reversed(said_before) if one.kind in kinds and one.incumbent == serving)
-    return next(found, None)
+    found = [one for one in said_before if one.kind in kinds and one.verdict is not Verdict.SERVES]
+    return max(found, key=lambda one: (one.incumbent == _serving(state), one.issued_at), default=None)
+
+
+def _of_the_gate(state: EndpointState, judged: Decision | None) -> str:
+    """What the gate said of the model, and whether that was said in comparison with what serves."""
+    now = f"compared it with what serves ({_serving(state)[:12]}…)" if state.champion else "held it against a floor"
+    if judged is None:
+        return f"the gate: nobody {now}"
+    said = f"on {judged.issued[:16]}: {judged.verdict}: {judged.because}"
+    if judged.incumbent == _serving(state):
+        return f"the gate, which {now} {said}"
+    then = f"compared it with {judged.incumbent[:12]}…" if judged.incumbent else "held it against a floor"
+    return f"the gate: nobody {now}; it {then} {said}"
+
+
+def _serving(state: EndpointState) -> str:
+    return state.champion.digest if state.champion else ""
 
 
 def _why_frozen(actor: Actor, state: EndpointState) -> str:

@@ -197,7 +197,7 @@ def test_it_says_what_the_gate_said_of_this_model_and_what_serves(environment, s
     model = add_model("worse")
     decided(environment, model, incumbent=serving.digest)
     gate, *others = break_glass(environment, "helpdesk", model.key, name="anna", reason="all the same").skipped
-    assert gate.startswith(f"the gate, which held it against what serves ({serving.digest[:12]}…) on ")
+    assert gate.startswith(f"the gate, which compared it with what serves ({serving.digest[:12]}…) on ")
     assert gate.endswith(": refuse: exam: gain 0: the difference is -3.00 points")
     assert not any("refuse" in line for line in others), "it is told once"
 
@@ -209,12 +209,48 @@ def test_it_says_that_the_gate_passed_what_was_never_released(environment, servi
     assert gate.endswith(": pass: exam: floor 0.25: the score is 90.0%")
 
 
-def test_a_comparison_with_something_else_is_none_with_what_serves(environment, serving: Manifest, add_model) -> None:
+@pytest.mark.parametrize(
+    ("incumbent", "then"), [("", "it held it against a floor on"), ("f" * 64, "it compared it with ffffffffffff… on")]
+)
+def test_a_comparison_with_something_else_is_none_with_what_serves_and_is_told_as_what_it_was(
+    environment, serving: Manifest, add_model, incumbent: str, then: str
+) -> None:
     model = add_model("worse")
-    decided(environment, model)  # when nothing served
+    decided(environment, model, incumbent=incumbent)
     gate, *others = break_glass(environment, "helpdesk", model.key, name="anna", reason="all the same").skipped
+    assert gate.startswith(f"the gate: nobody compared it with what serves ({serving.digest[:12]}…); {then} ")
+    assert gate.endswith(f": refuse: {FAILED.text}")
+    assert not any("refuse" in line for line in others)
+
+
+def test_of_what_the_gate_said_the_comparison_with_what_serves_counts_and_the_rest_is_told_besides(
+    environment, serving: Manifest, add_model
+) -> None:
+    model, later = add_model("worse"), datetime.now(UTC) + timedelta(minutes=1)
+    decided(environment, model, incumbent=serving.digest)
+    decided(environment, model, incumbent="f" * 64, reasons=(), issued=later.isoformat())
+    gate, *others = break_glass(environment, "helpdesk", model.key, name="anna", reason="all the same").skipped
+    assert gate.startswith("the gate, which compared it with what serves")
+    assert any("what release said of it on" in line and "refuse: without a reason" in line for line in others)
+
+
+def test_where_nothing_serves_the_gate_would_have_asked_for_a_floor(environment, add_model) -> None:
+    unknown, refused = add_model("unknown"), add_model("worse")
+    decided(environment, refused)
+    given = {"name": "anna", "reason": "the first one", "unused": True}
+    assert (
+        break_glass(environment, "payments", unknown.key, **given).skipped[0].endswith("nobody held it against a floor")
+    )
+    said = break_glass(environment, "helpdesk", refused.key, **given).skipped[0]
+    assert said.startswith("the gate, which held it against a floor on ")
+    assert said.endswith(f": refuse: {FAILED.text}")
+
+
+def test_that_it_served_once_is_no_comparison(environment, serving: Manifest, add_model) -> None:
+    model = add_model("former")
+    decided(environment, model, incumbent=model.digest, verdict=Verdict.SERVES, reasons=())
+    gate, *_ = break_glass(environment, "helpdesk", model.key, name="anna", reason="back to it").skipped
     assert gate == f"the gate: nobody compared it with what serves ({serving.digest[:12]}…)"
-    assert any("what release said of it on" in line and FAILED.text in line for line in others)
 
 
 def test_a_decision_of_another_environment_says_nothing_here(environment, serving: Manifest, add_model) -> None:
