@@ -116,21 +116,33 @@ class Exchange:
         asked = self.asked
         events = self.upstream.events(asked.kind, asked.body, self._headers, self.trouble)
         async with aclosing(events):
-            async for data in events:
-                if data == DONE:
-                    done = True
+            async for together in events:
+                done = DONE in together
+                await self._pass_on(together)
+                if done:
                     break
-                event = self.answer.event(data, with_usage=asked.with_usage)
-                if self.row["first_token_ms"] is None and self.answer.text:
-                    self.row["first_token_ms"] = 1000 * self.call.seconds
-                    self.metrics.first_token.observe(self.call.seconds)
-                if event:
-                    await self.call.event(event)
         if not self.call.status:
             raise garbage("a stream without an event")
         if not done and not self.answer.finish_reason:  # `transformers serve` ends without [DONE]
             raise ApiError(502, "the model server ended in the middle of its answer", "upstream_cut")
         return b""
+
+    async def _pass_on(self, together: list[bytes]) -> None:
+        """Sends events to the client, those that came at once with one write; also those before one that is none."""
+        ready = list[bytes]()
+        try:
+            for data in together:
+                if data == DONE:
+                    break
+                event = self.answer.event(data, with_usage=self.asked.with_usage)
+                if event:
+                    ready.append(event)
+        finally:
+            if self.row["first_token_ms"] is None and self.answer.text:
+                self.row["first_token_ms"] = 1000 * self.call.seconds
+                self.metrics.first_token.observe(self.call.seconds)
+            if ready:
+                await self.call.event(b"".join(ready))
 
     @property
     def _headers(self) -> dict[str, str]:

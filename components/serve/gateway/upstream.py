@@ -60,8 +60,10 @@ class Upstream:
 
     async def events(
         self, kind: str, body: bytes, headers: Mapping[str, str], trouble: list[str]
-    ) -> AsyncGenerator[bytes, None]:
-        """The data of each event of a stream, ``[DONE]`` included. Raises ApiError as ``whole`` does.
+    ) -> AsyncGenerator[list[bytes], None]:
+        """The data of a stream's events, those that came at once together, ``[DONE]`` included.
+
+        Raises ApiError as ``whole`` does.
 
         After the first one nothing is tried again: a stream that breaks raises ApiError (502).
         """
@@ -71,10 +73,10 @@ class Upstream:
                 async with self._post(kind, body, headers) as response:
                     if response.status != 200:
                         _check(response.status, await _read(response))
-                    async for data in _split(response):
+                    async for together in _split(response):
                         begun = self.ready = True
-                        response.ending = data == DONE
-                        yield data
+                        response.ending = together[-1] == DONE
+                        yield together
                     return
             except OSError as error:
                 if begun:
@@ -164,19 +166,22 @@ def _words(data: bytes) -> str:
     return said[:500] if isinstance(said, str) else "it does not say why"
 
 
-async def _split(response: Connection) -> AsyncIterator[bytes]:
+async def _split(response: Connection) -> AsyncIterator[list[bytes]]:
     """The data of server-sent events (WHATWG HTML, section 9.2); comments and other fields are left out."""
     rest, lines = b"", list[bytes]()
     while part := await response.part():
+        events = list[bytes]()
         *whole, rest = (rest + part).split(b"\n")
         for line in whole:
             line = line.rstrip(b"\r")
             if line.startswith(b"data:"):
                 lines.append(line[5:].removeprefix(b" "))
             elif not line and lines:
-                yield b"\n".join(lines)
+                events.append(b"\n".join(lines))
                 lines = []
+        if events:
+            yield events
         if len(rest) + sum(map(len, lines)) > MOST_EVENT_BYTES:
             raise garbage(f"an event of more than {MOST_EVENT_BYTES} bytes")
     if lines:
-        yield b"\n".join(lines)
+        yield [b"\n".join(lines)]
