@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-import aiohttp
+from components.serve.gateway.connection import NotHttp, Pool
+from components.serve.gateway.upstream import PATHS
 
+_ID = re.compile(rb'"id":"chatcmpl-([^"]+)"')
 PATIENCE = 120.0
 """Longest time that a request may take (seconds)."""
 
@@ -68,44 +71,47 @@ def prompts(name: str, count: int, rate: float, *, slow: float = 0.0) -> Iterato
 
 
 class Load:
-    """Sends prompts to an address, as one client with many connections."""
+    """Sends prompts to an address, as one client with many connections.
+
+    It has the gateway's own light client: on two cores a general one takes as much of them as what is measured.
+    """
 
     def __init__(self, address: str, key: str, model: str) -> None:
-        self.address, self.sent, self.outcomes = f"{address}/v1/chat/completions", 0, list[Outcome]()
-        self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-        self._model = model
+        self.sent, self.outcomes = 0, list[Outcome]()
+        self._pool, self._headers, self._model = Pool(address), {"authorization": f"Bearer {key}"}, model
 
     async def run(self, coming: Iterator[Prompt], most: int = 0) -> list[Outcome]:
         """Sends all of them and waits for the answers; with ``most``, no more than so many are open at once."""
         room = asyncio.Semaphore(most or 10**9)
-        connector = aiohttp.TCPConnector(limit=0)
-        timeout = aiohttp.ClientTimeout(total=PATIENCE)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers) as session:
-            began, tasks = time.perf_counter(), set[asyncio.Task[None]]()
-            for prompt in coming:
-                await asyncio.sleep(max(0.0, began + prompt.due - time.perf_counter()))
-                await room.acquire()
-                task = asyncio.create_task(self._ask(session, prompt, began + prompt.due))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-                task.add_done_callback(lambda _: room.release())
-                self.sent += 1
-            await asyncio.gather(*tasks)
+        began, tasks = time.perf_counter(), set[asyncio.Task[None]]()
+        for prompt in coming:
+            await asyncio.sleep(max(0.0, began + prompt.due - time.perf_counter()))
+            await room.acquire()
+            task = asyncio.create_task(self._ask(prompt, began + prompt.due))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            task.add_done_callback(lambda _: room.release())
+            self.sent += 1
+        await asyncio.gather(*tasks)
+        self._pool.close()
         return self.outcomes
 
-    async def _ask(self, session: aiohttp.ClientSession, prompt: Prompt, due: float) -> None:
+    async def _ask(self, prompt: Prompt, due: float) -> None:
         body = {"model": self._model, "messages": [{"role": "user", "content": prompt.text}], "stream": prompt.stream}
-        status, request_id, parts, fault = 0, "", [], ""
+        status, parts, fault = 0, list[bytes](), ""
         try:
-            async with session.post(self.address, data=json.dumps(body)) as answer:
-                status, request_id = answer.status, answer.headers.get("x-request-id", "")
-                async for part in answer.content.iter_any():
+            asked = self._pool.asked(self._pool.request(PATHS["chat"], json.dumps(body).encode(), self._headers))
+            async with asyncio.timeout(PATIENCE), asked as answer:
+                status = answer.status
+                while part := await answer.part():
                     parts.append(part)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (NotHttp, OSError) as error:
             fault = repr(error)
         ms = 1000 * (time.perf_counter() - due)
-        kind, said = judged(prompt, status, b"".join(parts), fault)
-        self.outcomes.append(Outcome(prompt, kind, ms, request_id, said))
+        data = b"".join(parts)
+        kind, said = judged(prompt, status, data, fault)
+        found = _ID.search(data)
+        self.outcomes.append(Outcome(prompt, kind, ms, found[1].decode() if found else "", said))
 
 
 def judged(prompt: Prompt, status: int, data: bytes, fault: str) -> tuple[Kind, str]:
