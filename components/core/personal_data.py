@@ -66,6 +66,8 @@ def may_hold(text: str) -> bool:
 
 def personal_data(text: str, settings: PersonalData) -> list[Span]:
     """The e-mail addresses and phone numbers in ``text``, in their order, none over another."""
+    if not may_hold(text):
+        return []
     found = [Span(*match.span(), EMAIL) for match in _EMAIL.finditer(text)] if "@" in text else []
     taken = [(span.start, span.end) for span in found]
     for span in _phones(text, settings):
@@ -105,7 +107,7 @@ def check_regions(settings: PersonalData) -> None:
 def _phones(text: str, settings: PersonalData) -> Iterator[Span]:
     import phonenumbers
 
-    for match in _NUMBER.finditer(text) if _ENOUGH_DIGITS.match(text) else ():
+    for match in _NUMBER.finditer(text):
         words, start = match.group(), match.start()
         if _is_something_else(text, match, settings):
             continue

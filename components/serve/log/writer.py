@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 
 from components.core.errors import Failed
 from components.serve.log.recovery import shut
@@ -48,7 +49,9 @@ class Writer:
         self._segment, self._number, self._gateway, self._settings = segment, name.number, gateway, settings
         self._carried, self._closed = carried, closed
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(1, "journal")
+        self._to_sync: SimpleQueue[tuple[Segment, _Waiting] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._sync_all, name="journal", daemon=True)
+        self._thread.start()
         self._waiting: _Waiting = []
         self._turning = self._ending = False
         self._wake, self._quiet = asyncio.Event(), asyncio.Event()
@@ -86,12 +89,13 @@ class Writer:
         await self._quiet.wait()
         try:
             self.write(frames, rows)
-            path, error = await self._loop.run_in_executor(self._thread, shut, self._segment, self._gateway)
+            path, error = await asyncio.to_thread(shut, self._segment, self._gateway)
             self._closed(path)
             if error:
                 raise error
         finally:
-            self._thread.shutdown(wait=True)
+            self._to_sync.put(None)
+            self._thread.join()
 
     def _break(self, error: Failed) -> None:
         self.trouble = str(error)
@@ -101,16 +105,18 @@ class Writer:
         """Makes durable what waits."""
         waiting, self._waiting = self._waiting, []
         self._quiet.clear()
-        self._thread.submit(self._sync, self._segment, waiting)
+        self._to_sync.put((self._segment, waiting))
 
-    def _sync(self, segment: Segment, waiting: _Waiting) -> None:
-        """In the thread."""
-        trouble = None
-        try:
-            segment.sync()
-        except Failed as error:
-            trouble = error
-        self._loop.call_soon_threadsafe(self._synced, waiting, trouble)
+    def _sync_all(self) -> None:
+        """In the thread, which is our own: an executor costs more than all else that is done for a row here."""
+        while asked := self._to_sync.get():
+            segment, waiting = asked
+            trouble = None
+            try:
+                segment.sync()
+            except Failed as error:
+                trouble = error
+            self._loop.call_soon_threadsafe(self._synced, waiting, trouble)
 
     def _synced(self, waiting: _Waiting, error: Failed | None) -> None:
         if error:
@@ -170,7 +176,7 @@ class Writer:
         self._segment, self._waiting = new, []
         self.trouble, self._since = "", time.monotonic()
         try:
-            path, lost = await self._loop.run_in_executor(self._thread, shut, old, self._gateway)
+            path, lost = await asyncio.to_thread(shut, old, self._gateway)
         except Failed as error:
             _LOG.warning("%s; the next start goes on from there", error)
             _answer(waiting, error)
