@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from components.core.attempt import Attempt, Draft
 from components.core.manifest import Kind, Manifest
 from components.core.settings import StepSettings
 from components.core.store import Store
+
+# A shell that starts tests in the background has them, and all that they start, ignore Ctrl-C; what they test is Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
