@@ -16,8 +16,9 @@ from components.core.signing import check_moment, read_decision, verify
 from components.core.store import Store
 from components.core.trust import read_trust
 from components.release.people import word_key
-from pipelines.backends.local_run import Ask, start
-from pipelines.environment import LocalEnvironment
+from pipelines.backends.ask import Ask
+from pipelines.backends.open import open_backend
+from pipelines.environment import Environment
 from pipelines.proof.content import check_bytes
 from pipelines.proof.ledger import DAMAGE, Ledger
 from pipelines.proof.tree import Broken, sentence
@@ -40,7 +41,7 @@ def read_request(store: Store, name: str) -> RunRequest:
     return request
 
 
-def dispatch(name: str, recipe: RecipeBase, environment: LocalEnvironment) -> RunFolder:
+def dispatch(name: str, recipe: RecipeBase, environment: Environment) -> RunFolder:
     """Starts the run that a request asks for, or finds the one that was started for it.
 
     Raises Refused when the asker may not ask, recipe or environment are not those that the request names, or the
@@ -60,7 +61,7 @@ def dispatch(name: str, recipe: RecipeBase, environment: LocalEnvironment) -> Ru
     _check_graph(request, recipe, environment)
     _check_inputs(request, store)
     arguments = tuple((given.role, given.reference) for given in request.inputs)
-    return start(
+    return open_backend(environment).start(
         Ask(
             graph=request.graph,
             recipe=recipe,
@@ -95,7 +96,7 @@ def _check_word(request: RunRequest, store: Store, trust: str) -> None:
         raise Refused(f"request {request.name[:12]}: {key} is no word about its case")
 
 
-def _check_retraining(request: RunRequest, store: Store, recipe: RecipeBase, environment: LocalEnvironment) -> None:
+def _check_retraining(request: RunRequest, store: Store, recipe: RecipeBase, environment: Environment) -> None:
     """A retraining rests on a decision that the monitor signed for this endpoint, and that can still be acted on."""
     decision = read_decision(store, request.decision, read_trust(environment.trust))
     where = f"request {request.name[:12]}"
@@ -111,7 +112,7 @@ def _check_retraining(request: RunRequest, store: Store, recipe: RecipeBase, env
         raise Refused(f"{where}: would learn from something else than its decision names; run monitoring again")
 
 
-def _check_graph(request: RunRequest, recipe: RecipeBase, environment: LocalEnvironment) -> None:
+def _check_graph(request: RunRequest, recipe: RecipeBase, environment: Environment) -> None:
     from pipelines.compile import compile_graphs
 
     with _COMPILING:

@@ -56,6 +56,7 @@ def _address(store: str) -> str:
     return store
 
 
+Label = Annotated[str, Field(pattern=r"^[a-z0-9_-]{0,63}$")]
 Image = Annotated[str, AfterValidator(_pinned)]
 KeyAddress = Annotated[str, AfterValidator(_key)]
 SecretReference = Annotated[str, AfterValidator(_secret)]
@@ -124,7 +125,15 @@ class CloudEnvironment(EnvironmentBase, ABC):
     """What Kubeflow and Vertex AI share."""
 
     example: bool = Field(default=False, description="Made-up digests: compiles, and is only sent to loopback.")
+    runs: str = Field(default="./runs", description="Folder here that mirrors the runs' records and pages.")
+    labels: dict[str, Label] = Field(default={}, description="Labels of every run, such as `team`, to charge it by.")
+    token: SecretReference | None = Field(default=None, description="Token for the service, where it wants one.")
     images: dict[str, Image] = Field(description="Logical image to registry and digest.")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that the environment says, but for where its runs are mirrored: that is each person's own."""
+        return sha256(canonical_json(self.model_dump(mode="json", exclude={"runs"})))
 
     @abstractmethod
     def address(self) -> str:

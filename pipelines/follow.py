@@ -12,16 +12,17 @@ import click
 from components.core.errors import worst
 from components.core.run import Run, State
 from components.core.store import Store
-from pipelines.backends.local_run import Ask, cancel, follow, start
+from pipelines.backends.ask import Ask
+from pipelines.backends.open import Backend, open_backend
 from pipelines.dispatcher import dispatch
-from pipelines.environment import LocalEnvironment
+from pipelines.environment import Environment, LocalEnvironment
 from pipelines.examine import score_lines
 from pipelines.keys import prepare
 from pipelines.notify import events_of, notify
 from pipelines.page.load import write_page
 from pipelines.progress import Progress
 from pipelines.recipe import RecipeBase
-from pipelines.runs import RunFolder, Runs
+from pipelines.runs import RunFolder
 
 
 @dataclass(frozen=True)
@@ -42,25 +43,26 @@ def carry_out(ask: Ask, *, follow_requests: bool = True, as_json: bool = False) 
     """Runs what is asked, what that asks for, and so on to the end, and writes one page about all of it."""
     for line in prepare(ask.environment):
         click.echo(line, err=True)
-    first = start(ask)
-    folders, finished = [first], [watch(first, ask.environment, as_json)]
+    backend = open_backend(ask.environment)
+    first = backend.start(ask)
+    folders, finished = [first], [watch(backend, first, ask.environment, as_json)]
     if follow_requests:
         for run in finished:  # it grows: a retraining asks for a release in its turn
             for name in run.requests:
                 folder = dispatch(name, ask.recipe, ask.environment)
                 folders.append(folder)
-                finished.append(watch(folder, ask.environment, as_json))
-        Runs(Path(ask.environment.runs)).point_latest(first)
+                finished.append(watch(backend, folder, ask.environment, as_json))
+        backend.runs.point_latest(first)
     followed = tuple(folder.path for folder in folders[1:])
     if followed:
         write_page(first.path, Store(ask.environment.store), followed=followed)
     return Finished(first, tuple(finished), followed)
 
 
-def go_on(request: str, recipe: RecipeBase, environment: LocalEnvironment, *, as_json: bool = False) -> Finished:
+def go_on(request: str, recipe: RecipeBase, environment: Environment, *, as_json: bool = False) -> Finished:
     """Carries out a request that people made, and follows the run."""
     folder = dispatch(request, recipe, environment)
-    run = watch(folder, environment, as_json)
+    run = watch(open_backend(environment), folder, environment, as_json)
     return Finished(folder, (run,))
 
 
@@ -85,16 +87,22 @@ def tell(finished: Finished, store: Store, *, as_json: bool = False) -> None:
     click.echo(f"page: {finished.folder.page}")
 
 
-def watch(folder: RunFolder, environment: LocalEnvironment, as_json: bool) -> Run:
-    """Shows a run until its end, and notifies whom it concerns; Ctrl-C ends it cleanly and says how to go on."""
+def watch(backend: Backend, folder: RunFolder, environment: Environment, as_json: bool) -> Run:
+    """Shows a run until its end, and notifies whom it concerns.
+
+    Ctrl-C ends a run on this machine cleanly, and leaves one elsewhere at work; it says how to go on.
+    """
     progress = Progress(sys.stderr if as_json else sys.stdout)
     try:
-        for run in follow(folder):
+        for run in backend.follow(folder):
             progress.show(run)
     except KeyboardInterrupt:
-        click.echo(f"\nending {folder.run} …", err=True)
-        ended = cancel(folder)
-        click.echo(f"{ended.run}: {ended.state}. Run the same command again: what is done is reused.", err=True)
+        if isinstance(environment, LocalEnvironment):
+            click.echo(f"\nending {folder.run} …", err=True)
+            ended = backend.cancel(folder)
+            click.echo(f"{ended.run}: {ended.state}. Run the same command again: what is done is reused.", err=True)
+        else:
+            click.echo(f"\n{folder.run} goes on; `sluice status {folder.run}` looks, `sluice cancel` ends it", err=True)
         raise
     for event in events_of(run):
         notify(environment, event)

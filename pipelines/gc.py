@@ -28,7 +28,7 @@ from components.core.run import State
 from components.core.store import Entry, Store
 from components.core.whole_file import SUFFIX
 from components.train.finetune.checkpoints import FOLDER as CHECKPOINTS
-from pipelines.backends.local_worker import GRAPHS
+from pipelines.backends.ask import GRAPHS
 from pipelines.environment import LocalEnvironment
 from pipelines.proof.bundle import INDEX
 from pipelines.runs import RunFolder, Runs

@@ -20,7 +20,7 @@ from components.core.trust import TrustRoots, read_trust
 from components.release.decide.settings import Decide
 from components.release.people import Words, say, words_about
 from pipelines.dispatcher import PEOPLE, read_request
-from pipelines.environment import LocalEnvironment
+from pipelines.environment import Environment
 from pipelines.keys import key_address
 
 
@@ -45,7 +45,7 @@ def held_case(run: Run, store: Store) -> Decision:
 def speak(
     run: Run,
     settings: Decide,
-    environment: LocalEnvironment,
+    environment: Environment,
     *,
     name: str,
     verdict: Verdict,
@@ -92,7 +92,7 @@ def _spoken(words: Words, name: str, verdict: Verdict) -> Decision | None:
     return before
 
 
-def _check_open(case: Decision, environment: LocalEnvironment) -> None:
+def _check_open(case: Decision, environment: Environment) -> None:
     serving = open_endpoints(environment.endpoints).read(case.endpoint).champion
     if serving and case.subject and serving.digest == case.subject.digest:
         raise Refused(f"{case.endpoint}: this candidate serves already; there is nothing left to say about it")

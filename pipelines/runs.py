@@ -47,8 +47,11 @@ class Launch(Contract):
     asked_by: str = ""
     start_from: str = Field(default="", description="A step that is not answered from the cache.")
     use_cache: bool = True
+    code: dict[str, str] = Field(default={}, description="Code digest by stage, of what was submitted elsewhere.")
 
 
+HERE = "local"
+"""The backend whose runs are worked on by a process of this machine."""
 ROOM_FOR_A_RECORD = 64 * 1024
 
 
@@ -105,7 +108,7 @@ class RunFolder:
         if not path.exists():
             return None
         run = Run.read(path.read_bytes(), str(path))
-        if not run.state.final and not self.alive():
+        if run.backend == HERE and not run.state.final and not self.alive():
             # It may have ended between the two looks.
             run = Run.read(path.read_bytes(), str(path))
             if not run.state.final:

@@ -14,7 +14,7 @@ from components.core.manifest import Kind, Manifest
 from components.core.settings import StepSettings
 from components.core.store import Store
 
-# A shell that starts tests in the background has them, and all that they start, ignore Ctrl-C; what they test is Ctrl-C.
+# A shell that starts tests in the background has them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -83,7 +83,7 @@ def test_compiling_loads_no_library_that_a_step_works_with() -> None:
 
 
 def test_the_command_line_loads_neither_kfp_nor_a_cloud_library_until_it_needs_it() -> None:
-    found = loaded("import pipelines.cli")
+    found = loaded("import pipelines.cli") - loaded("pass")  # a cloud's SDK puts an empty `google` everywhere
     assert found & {"kfp", "google", "kubernetes", "gcsfs", "s3fs", "pyarrow", "yaml", *HEAVY} == set()
 
 

@@ -9,38 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
-from components.core.errors import Conflict, Failed
+from components.core.errors import Conflict, Failed, InvalidInput
 from components.core.run import Run, State
+from pipelines.backends.ask import Ask, launch_of
 from pipelines.environment import LocalEnvironment
-from pipelines.environment import as_document as environment_document
-from pipelines.recipe import RecipeBase
-from pipelines.recipe import as_document as recipe_document
-from pipelines.runs import Launch, RunFolder, Runs, explained, run_id
+from pipelines.runs import Launch, RunFolder, Runs, explained
 
 LOOK_EVERY_SECONDS = 0.1
 GRACE_SECONDS = 8
 """How long a run may take to end its steps before it is killed."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What somebody wants run."""
-
-    graph: str
-    recipe: RecipeBase
-    environment: LocalEnvironment
-    now: str = ""
-    arguments: tuple[tuple[str, str], ...] = ()
-    spec: str = ""
-    asked_by: str = ""
-    start_from: str = ""
-    use_cache: bool = True
 
 
 def start(ask: Ask) -> RunFolder:
@@ -48,12 +30,14 @@ def start(ask: Ask) -> RunFolder:
 
     The attempt in its id rises only after a final failure or a cancel.
     """
+    if not isinstance(ask.environment, LocalEnvironment):
+        raise InvalidInput(f"environment {ask.environment.name}: is not this machine; it is submitted to")
     runs = Runs(Path(ask.environment.runs))
     runs.check()
     now = ask.now or datetime.now(UTC).isoformat(timespec="microseconds")
     attempt = 1
     while True:
-        launch = _launch(ask, now, attempt)
+        launch = launch_of(ask, now, attempt)
         folder = runs.folder_of(launch.run)
         if _create(folder, launch):
             runs.point_latest(folder)
@@ -125,33 +109,6 @@ def end(process: psutil.Process) -> None:
             process.wait(GRACE_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _launch(ask: Ask, now: str, attempt: int) -> Launch:
-    arguments = dict(ask.arguments)
-    asked = {
-        "graph": ask.graph,
-        "recipe": ask.recipe.digest,
-        "environment": ask.environment.digest,
-        "spec": ask.spec,
-        "arguments": arguments,
-        "request": ask.asked_by,
-        "now": "" if ask.asked_by else now,
-        "attempt": attempt,
-    }
-    return Launch(
-        run=run_id(ask.graph, ask.recipe.name, asked),
-        graph=ask.graph,
-        recipe=recipe_document(ask.recipe),
-        environment=environment_document(ask.environment),
-        now=now,
-        attempt=attempt,
-        arguments=arguments,
-        spec=ask.spec,
-        asked_by=ask.asked_by,
-        start_from=ask.start_from,
-        use_cache=ask.use_cache,
-    )
 
 
 def _create(folder: RunFolder, launch: Launch) -> bool:

@@ -14,18 +14,17 @@ from types import FrameType
 from typing import Any
 
 from components.core.errors import ExitCode, InvalidInput, SluiceError
-from components.core.run import Run, State, StepRun
+from components.core.run import Run, State
 from components.core.secrets import secret_variable
 from components.core.store import Store
+from pipelines.backends.ask import pinned
+from pipelines.backends.record import step_runs
 from pipelines.backends.recorder import Recorder, utc_now
 from pipelines.environment import LocalEnvironment, environment_from
 from pipelines.page.load import write_page
 from pipelines.recipe import RecipeBase, recipe_from
 from pipelines.resources import bytes_of, seconds_of
 from pipelines.runs import Launch, RunFolder
-
-GRAPHS = "graphs"
-"""Where the store keeps pinned graphs, by digest."""
 
 
 class Cancelled(BaseException):
@@ -87,46 +86,11 @@ def _run(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: Lo
 def _graph(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: LocalEnvironment) -> str:
     """The graph to run: pinned in the store where a request names it, compiled and pinned otherwise."""
     from pipelines.code_digest import code_digests
-    from pipelines.compile import compile_graphs
 
-    if launch.spec:
-        key = f"{GRAPHS}/{launch.spec}.yaml"
-        text = recorder.store.read_verified(key, launch.spec).decode()
-        recorder.change(spec=launch.spec)
-    else:
-        compiled = compile_graphs(recipe, environment)
-        for graph in compiled.values():
-            recorder.store.create(f"{GRAPHS}/{graph.digest}.yaml", graph.text.encode())
-        text = compiled[launch.graph].text
-        recorder.change(spec=compiled[launch.graph].digest)
-    recorder.change(code=code_digests())
+    text, digest = pinned(launch.graph, launch.spec, recipe, environment, recorder.store)
+    recorder.change(spec=digest, code=code_digests())
     recorder.folder.graph.write_text(text)
     return text
-
-
-def step_runs(spec: dict[str, Any]) -> tuple[StepRun, ...]:
-    """The steps of a compiled graph in an order in which they can run, none of them begun."""
-    from pipelines.lint import tasks
-
-    found = {task.name: task for task in tasks(spec)}
-    order: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in found and name not in order:
-            for before in found[name].after:
-                visit(before)
-            order.append(name)
-
-    for name in found:
-        visit(name)
-    return tuple(
-        StepRun(
-            name=name,
-            title=found[name].spec.get("taskInfo", {}).get("name", name),
-            after=tuple(before for before in found[name].after if before in found),
-        )
-        for name in order
-    )
 
 
 def _section(recipe: RecipeBase, title: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,16 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from components.core.canonical import sha256
-from components.core.decision import decision_in
 from components.core.errors import ExitCode, InvalidInput
 from components.core.manifest import Manifest
-from components.core.report import Cost, Report
 from components.core.run import Run, State
 from components.core.store import Store
+from pipelines.backends.record import ASKS, VERDICTS, decided, leave_of, read_report, reported, with_cost
 from pipelines.runs import RunFolder
-
-VERDICTS = {"hold": State.HELD, "refuse": State.REFUSED, "alert": State.HELD}
-"""What a run comes to by the word of a step that decides; DONE by any other."""
 
 
 @dataclass
@@ -31,7 +25,6 @@ class Recorder:
     store: Store
     run: Run
     requests: list[str] = field(default_factory=list)
-    decisions: list[str] = field(default_factory=list)
     verdict: State = State.DONE
     """What the run comes to, if nothing fails: the last step that decided has the last word."""
 
@@ -52,44 +45,26 @@ class Recorder:
     def finished(self, task: Any) -> None:
         """A step has ended, well or not."""
         report_key, error, code = self._account(task)
-        report = self._report(report_key)
-        rows = report.rows if report else None
+        report = read_report(self.store, report_key)
         self.change_step(
             task.name,
             state=State.DONE if task.succeeded else State.FAILED,
             cached=task.cached,
             attempts=task.attempts,
             seconds=round(task.seconds, 3),
-            rows_in=rows.in_ + rows.created if rows else None,
-            rows_out=sum(rows.out.values()) if rows else None,
-            rejected=sum(rows.rejected.values()) if rows else None,
-            merged=rows.merged if rows else None,
-            report=report_key,
-            outputs=report.outputs if report else {},
             key=task.key,
             error=error,
             exit_code=code,
+            **reported(report_key, report),
         )
         if report and not task.cached:
-            spent = self.run.cost
-            self.change(
-                cost=Cost(
-                    wall_seconds=round(spent.wall_seconds + task.seconds, 3),
-                    cpu_seconds=round(spent.cpu_seconds + report.cost.cpu_seconds, 3),
-                    peak_memory_bytes=max(spent.peak_memory_bytes, report.cost.peak_memory_bytes),
-                )
-            )
-        if task.succeeded and task.name in ("request", "ask"):
+            self.change(cost=with_cost(self.run.cost, report, task.seconds))
+        if task.succeeded and task.name in ASKS:
             self.requests.append(str(task.outputs["Output"]))
         if task.succeeded and report and report.said:
-            self._decided(task, report)
-
-    def _decided(self, task: Any, report: Report) -> None:
-        """Takes down what a step decided, and the decision that it signed."""
-        self.verdict = VERDICTS.get(report.word, State.DONE)
-        if task.name in ("decide", "retraining"):
-            self.decisions.append(decision_in(self.store, report.outputs["decision"]).id)
-        self.change(outcome=report.said, decisions=tuple(self.decisions))
+            self.verdict = VERDICTS.get(report.word, State.DONE)
+            self.run = decided(self.run, task.name, report, self.store)
+            self.change()
 
     def may_hit(self, outputs: dict[str, Any]) -> bool:
         """Whether a step's earlier outputs still lie in the store, each object with the length that it had."""
@@ -123,11 +98,6 @@ class Recorder:
         words = last_words(self.folder.log(task.name)) or "the process ended without a word (killed?)"
         return "", f"{task.title}: {words}; `sluice logs` has what it printed", int(ExitCode.FAILED)
 
-    def _report(self, key: str) -> Report | None:
-        if not key or not self.store.exists(key):
-            return None
-        return Report.read(self.store.read(key), key)
-
 
 def _is_copy(artifact: Any) -> bool:
     """Whether KFP's copy of a manifest is still that manifest."""
@@ -137,15 +107,7 @@ def _is_copy(artifact: Any) -> bool:
 
 def last_line(log: Path) -> dict[str, Any] | None:
     """The JSON line by which a step takes its leave; None where it did not come to that."""
-    if not log.exists():
-        return None
-    for line in reversed(log.read_text(errors="replace").splitlines()):
-        if line.startswith("{"):
-            with contextlib.suppress(json.JSONDecodeError):
-                found: dict[str, Any] = json.loads(line)
-                if {"message", "report", "exit_code"} <= found.keys():
-                    return found
-    return None
+    return leave_of(log.read_text(errors="replace")) if log.exists() else None
 
 
 def last_words(log: Path) -> str:

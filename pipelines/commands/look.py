@@ -16,7 +16,9 @@ def runs(env: str, as_json: bool) -> None:
     """Lists the runs, the newest first."""
     from components.core.errors import InvalidInput
 
-    records = list(options.local_runs(env).records())
+    _, backend = options.backend(env)
+    backend.fetch()
+    records = list(backend.runs.records())
     found = [run for _, run in records if not isinstance(run, InvalidInput)]
     for folder, error in records:
         if isinstance(error, InvalidInput):
@@ -42,8 +44,8 @@ def status(run: str, env: str, as_json: bool) -> int:
     from pipelines.examine import requested
     from pipelines.progress import step_line
 
-    kept = options.local_runs(env)
-    folder = kept.find(run)
+    _, backend = options.backend(env)
+    folder = backend.find(run)
     found = folder.read()
     if found is None:
         raise InvalidInput(f"run {folder.run}: has not begun; look again in a moment")
@@ -56,7 +58,7 @@ def status(run: str, env: str, as_json: bool) -> int:
     for line in (found.error, found.outcome):
         if line:
             click.echo(line)
-    asked_for = requested(kept, found)
+    asked_for = requested(backend.runs, found)
     for other in asked_for:
         click.echo(f"{other.run}  {other.state}" + (f"  {other.outcome}" if other.outcome else ""))
     return worst(one.exit_code for one in (found, *asked_for))
@@ -71,12 +73,11 @@ def logs(run: str, step: str, env: str, everything: bool) -> None:
     """Prints what a step of a run printed."""
     from pipelines.examine import said_by, step_of
 
-    kept = options.local_runs(env)
-    folder, record = step_of(kept, kept.find(run), step)
+    _, backend = options.backend(env)
+    folder, record = step_of(backend.runs, backend.find(run), step)
     if record.cached:
         click.echo(f"{step}: answered from the cache; it printed nothing in this run", err=True)
-    elif folder.log(step).exists():
-        text = folder.log(step).read_text(errors="replace")
+    elif text := backend.log(folder, step):
         click.echo(text if everything else said_by(text), nl=False)
     else:
         click.echo(f"{step}: {record.state}; it has printed nothing", err=True)
@@ -92,12 +93,12 @@ def report(run: str, step: str, env: str, as_json: bool) -> None:
     from components.core.store import Store
     from pipelines.examine import rejects
 
-    environment, kept = options.local_environment(env), options.local_runs(env)
-    folder = kept.find(run)
+    environment, backend = options.backend(env)
+    folder = backend.find(run)
     if not step:
         click.echo(folder.page)
         return
-    rows, left_out = rejects(kept, folder, step, Store(environment.store))
+    rows, left_out = rejects(backend.runs, folder, step, Store(environment.store))
     for row in left_out:
         click.echo(json.dumps(row, ensure_ascii=False) if as_json else _reject_lines(row))
     if not rows.rejected:
@@ -124,17 +125,18 @@ def compare(first: str, second: str, env: str, as_json: bool) -> None:
     from components.core.store import Store
     from pipelines.examine import differences
 
-    environment, kept = options.local_environment(env), options.local_runs(env)
-    found = differences(kept, kept.find(first), kept.find(second), Store(environment.store))
+    environment, backend = options.backend(env)
+    left, right = backend.find(first), backend.find(second)
+    found = differences(backend.runs, left, right, Store(environment.store))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
-    click.echo(f"{kept.find(first).run}  |  {kept.find(second).run}")
+    click.echo(f"{left.run}  |  {right.run}")
     for part, rows in found.items():
         click.echo(f"{part}:" if rows else f"{part}: the same")
         width = max((len(name) for name in rows), default=0)
-        for name, (left, right) in rows.items():
-            click.echo(f"  {name:<{width}}  {left}  |  {right}")
+        for name, (here, there) in rows.items():
+            click.echo(f"  {name:<{width}}  {here}  |  {there}")
 
 
 @click.command(epilog="Example:  sluice why latest tokenise")
@@ -146,6 +148,6 @@ def why(run: str, step: str, env: str, as_json: bool) -> None:
     """Says why a step ran and was not answered from the cache: which input, setting or code changed."""
     from pipelines.examine import why_it_ran
 
-    kept = options.local_runs(env)
-    lines = why_it_ran(kept, kept.find(run), step)
+    _, backend = options.backend(env)
+    lines = why_it_ran(backend.runs, backend.find(run), step)
     click.echo(json.dumps(lines, ensure_ascii=False) if as_json else "\n".join(lines))

@@ -10,8 +10,8 @@ import click
 from components.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from pipelines.environment import LocalEnvironment
-    from pipelines.runs import Runs
+    from pipelines.backends.open import Backend
+    from pipelines.environment import Environment, LocalEnvironment
 
 env = click.option("--env", "env", default="local", show_default=True, help="Environment: a name, or a file's path.")
 assignments = click.option(
@@ -21,8 +21,17 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Prints JSON, for
 recipe_path = click.argument("recipe", type=click.Path(path_type=Path))
 
 
+def backend(name: str) -> tuple[Environment, Backend]:
+    """The environment of that name, and what runs graphs there."""
+    from pipelines.backends.open import open_backend
+    from pipelines.environment import load_environment
+
+    environment = load_environment(name)
+    return environment, open_backend(environment)
+
+
 def local_environment(name: str) -> LocalEnvironment:
-    """The local environment of that name; other backends keep their runs elsewhere."""
+    """The environment of that name, for what happens on this machine alone."""
     from pipelines.environment import LocalEnvironment, load_environment
 
     environment = load_environment(name)
@@ -32,10 +41,3 @@ def local_environment(name: str) -> LocalEnvironment:
             " `sluice compile` writes them"
         )
     return environment
-
-
-def local_runs(name: str) -> Runs:
-    """The runs that the environment keeps a record of."""
-    from pipelines.runs import Runs
-
-    return Runs(Path(local_environment(name).runs))

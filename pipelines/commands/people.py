@@ -50,8 +50,8 @@ def _speak(run: str, name: str, verdict: Verdict, reason: str, env: str, as_json
     from pipelines.people import speak
     from pipelines.recipe import recipe_from
 
-    environment, kept = options.local_environment(env), options.local_runs(env)
-    folder = held_run(kept, kept.find(run))
+    environment, backend = options.backend(env)
+    folder = held_run(backend.runs, backend.find(run))
     recipe = recipe_from(folder.launch().recipe)
     said = speak(
         begun(folder),

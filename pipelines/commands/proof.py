@@ -30,8 +30,8 @@ def verify(name: str, env: str, trust: str, as_json: bool) -> int:
     if name.endswith(bundle.SUFFIX):
         verification = bundle.verify(Path(name), trust)
     else:
-        environment, runs = options.local_environment(env), options.local_runs(env)
-        verification = find.verify(name, find.scene_of(environment, trust), runs, environment.registry)
+        environment, backend = options.backend(env)
+        verification = find.verify(name, find.scene_of(environment, trust), backend.runs, environment.registry)
     if as_json:
         click.echo(json.dumps(verification.as_document()))
     else:
@@ -50,9 +50,9 @@ def bundle_(name: str, out: Path | None, data: bool, env: str, as_json: bool) ->
     """Writes all that a third party needs to verify an endpoint or a model without rights to the store."""
     from pipelines.proof import bundle, find
 
-    environment, runs = options.local_environment(env), options.local_runs(env)
+    environment, backend = options.backend(env)
     path = out or Path(f"{name.replace('/', '-')}{bundle.SUFFIX}")
     scene, registry = find.scene_of(environment), environment.registry
-    written = bundle.write(name, scene, runs, path, data=data, registry=registry)
+    written = bundle.write(name, scene, backend.runs, path, data=data, registry=registry)
     click.echo(json.dumps(written.as_document()) if as_json else "\n".join(written.lines()))
     return 0

@@ -34,7 +34,7 @@ def schedule(recipe: Path, every: str, env: str, assignments: tuple[str, ...], g
     Ctrl-C and SIGTERM are how it ends: exit code 0. A run at work is ended too, and gone on with next time.
     """
     from components.core.store import Store
-    from pipelines.backends.local_run import Ask
+    from pipelines.backends.ask import Ask
     from pipelines.compile import compile_graphs
     from pipelines.follow import carry_out, tell
     from pipelines.recipe import load_recipe

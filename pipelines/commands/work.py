@@ -10,7 +10,7 @@ import click
 from pipelines.commands import options
 
 if TYPE_CHECKING:
-    from pipelines.backends.local_run import Ask
+    from pipelines.backends.ask import Ask
     from pipelines.recipe import RecipeBase
 
 
@@ -88,11 +88,12 @@ def run(
     as_json: bool,
 ) -> int:
     """Runs a recipe's lifecycle, and the release that it asks for. What is done already is not done again."""
-    from pipelines.backends.local_run import Ask
+    from pipelines.backends.ask import Ask
+    from pipelines.environment import load_environment
     from pipelines.recipe import load_recipe
 
     loaded = load_recipe(recipe, assignments)
-    environment = options.local_environment(env)
+    environment = load_environment(env)
     _check_step(start_from, loaded)
     ask = Ask("lifecycle", loaded, environment, now=now, start_from=start_from, use_cache=not no_cache)
     return _carry_out(ask, follow, as_json)
@@ -107,13 +108,14 @@ def run(
 @options.as_json
 def monitor(recipe: Path, env: str, assignments: tuple[str, ...], follow: bool, now: str, as_json: bool) -> int:
     """Looks at what the request log gained since the last time, and retrains if that is due. Exit 3: an alert."""
-    from pipelines.backends.local_run import Ask
+    from pipelines.backends.ask import Ask
+    from pipelines.environment import LocalEnvironment, load_environment
     from pipelines.recipe import load_recipe
     from pipelines.unsealed import unsealed
 
-    environment, loaded = options.local_environment(env), load_recipe(recipe, assignments)
+    environment, loaded = load_environment(env), load_recipe(recipe, assignments)
     _check_has_come(now)
-    if told := unsealed(environment, loaded.served_at):
+    if isinstance(environment, LocalEnvironment) and (told := unsealed(environment, loaded.served_at)):
         click.echo(told, err=True)
     return _carry_out(Ask("monitoring", loaded, environment, now=now), follow, as_json)
 
@@ -122,10 +124,9 @@ def monitor(recipe: Path, env: str, assignments: tuple[str, ...], follow: bool, 
 @click.argument("run")
 @options.env
 def cancel(run: str, env: str) -> int:
-    """Ends a run and all its processes; what is done stays done."""
-    from pipelines.backends.local_run import cancel as end
-
-    ended = end(options.local_runs(env).find(run))
+    """Ends a run and all that it started; what is done stays done."""
+    _, backend = options.backend(env)
+    ended = backend.cancel(backend.find(run))
     click.echo(f"{ended.run}: {ended.state}; start it again and what is done is reused")
     return 0
 

@@ -15,7 +15,7 @@ import click
 from components.core.evidence import read_evidence
 from components.core.manifest import read_manifest
 from components.core.run import Run, State
-from pipelines.backends.local_run import Ask
+from pipelines.backends.ask import Ask
 from pipelines.demo import traffic
 from pipelines.demo.findings import tell_what_was_found
 from pipelines.demo.phrases import AFTER, BEFORE

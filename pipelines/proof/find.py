@@ -13,7 +13,7 @@ from components.core.errors import Failed, InvalidInput, did_you_mean
 from components.core.manifest import MANIFEST, Manifest, Reference
 from components.core.store import Store
 from components.core.trust import TrustRoots, read_trust
-from pipelines.environment import LocalEnvironment
+from pipelines.environment import Environment
 from pipelines.models import FEWEST_DIGITS
 from pipelines.proof.artifacts import Artifacts
 from pipelines.proof.ledger import DAMAGE
@@ -43,7 +43,7 @@ class NoEndpoints:
         return ()
 
 
-def scene_of(environment: LocalEnvironment, trust_file: str = "") -> Scene:
+def scene_of(environment: Environment, trust_file: str = "") -> Scene:
     """Store, endpoint states and trust roots of an environment; ``trust_file`` holds other trust roots."""
     trust, said = own_trust(trust_file) if trust_file else trust_roots(environment)
     return Scene(
@@ -55,7 +55,7 @@ def scene_of(environment: LocalEnvironment, trust_file: str = "") -> Scene:
     )
 
 
-def trust_roots(environment: LocalEnvironment) -> tuple[TrustRoots, Node]:
+def trust_roots(environment: Environment) -> tuple[TrustRoots, Node]:
     """The trust roots of an environment, and their node; where they cannot be read, nobody is trusted."""
     try:
         if not environment.trust:

@@ -17,7 +17,7 @@ from components.core.run_request import FOLDER as REQUESTS
 from components.core.run_request import RunRequest
 from components.core.store import Store
 from components.core.trust import TrustRoots
-from pipelines.backends.local_worker import GRAPHS
+from pipelines.backends.ask import GRAPHS
 from pipelines.examine import begun, requested
 from pipelines.proof.artifacts import Artifacts
 from pipelines.proof.decisions import Decisions

@@ -35,7 +35,7 @@ from components.data.redact.documents import redact
 from components.data.redact.settings import Redact
 from components.evaluate.suites.questions import suites
 from components.evaluate.suites.settings import Suites
-from pipelines.backends.local_run import Ask
+from pipelines.backends.ask import Ask
 from pipelines.demo.phrases import BEFORE
 from pipelines.demo.tickets import Desk, Ticket
 from pipelines.environment import load_environment

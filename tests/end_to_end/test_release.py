@@ -158,7 +158,7 @@ def test_a_graph_that_somebody_put_into_the_store_is_not_run(held: Project) -> N
         "import json, sys; from pathlib import Path\n"
         "from components.core.run_request import RunRequest\n"
         "from components.core.store import Store\n"
-        "from pipelines.backends.local_run import Ask\n"
+        "from pipelines.backends.ask import Ask\n"
         "from pipelines.dispatcher import dispatch\n"
         "from pipelines.environment import load_environment\n"
         "from pipelines.recipe import load_recipe\n"

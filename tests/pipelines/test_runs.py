@@ -19,7 +19,7 @@ from components.core.run_request import RequestedInput, RunRequest
 from components.core.store import Store
 from pipelines import dispatcher
 from pipelines.backends import local_run
-from pipelines.backends.local_run import Ask
+from pipelines.backends.ask import Ask
 from pipelines.compile import Compiled
 from pipelines.environment import LocalEnvironment
 from pipelines.recipe import load_recipe

@@ -1,0 +1,216 @@
+"""Starts, follows and ends runs on a pipeline service. What a run is lies in the store: whoever reads that can go on.
+
+| key in the store | holds |
+|---|---|
+| `runs/RUN/launch.json` | what the run was asked to do; made only if absent, so it is the claim |
+| `runs/RUN/again-N` | that somebody took over from a submitter who was not heard of again |
+| `graphs/DIGEST.yaml` | the graph |
+
+A folder here mirrors it (``RunFolder``): all that looks at runs looks there, whatever they ran on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from components.core.errors import Conflict, Failed, InvalidInput
+from components.core.moment import parse_moment
+from components.core.run import Run
+from components.core.store import Store
+from pipelines.backends.ask import Ask, launch_of, pinned
+from pipelines.backends.cloud_record import record
+from pipelines.backends.service import Job, JobState, Service, Unreachable
+from pipelines.code_digest import code_digests
+from pipelines.compile import load_spec
+from pipelines.environment import CloudEnvironment
+from pipelines.runs import Launch, RunFolder, Runs, replace_text
+
+FOLDER = "runs"
+LOOK_SECONDS = (1.0, 15.0)
+"""How often a run is looked at: at first, and at most, once nothing has changed for a while."""
+LEASE = timedelta(seconds=90)
+"""A submitter that has claimed a run and of whom the service has not heard for so long is taken for dead."""
+PATIENCE = timedelta(minutes=15)
+"""How long a service may be away before following gives up; the run goes on without it."""
+
+
+class Unsubmitted(Failed):
+    """A run was asked for, and whoever asked did not get to submitting it."""
+
+
+@dataclass
+class CloudRuns:
+    """The runs of one environment on its service."""
+
+    environment: CloudEnvironment
+    service: Service
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _told: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.store, self.runs = Store(self.environment.store), Runs(Path(self.environment.runs))
+
+    def start(self, ask: Ask) -> RunFolder:
+        """Submits a run, or finds the one that was submitted for the same inputs at the same moment.
+
+        The attempt in its id rises only after a final failure or a cancel. Of many who ask at once one submits.
+        """
+        self.runs.check()
+        now, attempt = ask.now or self.clock().isoformat(timespec="microseconds"), 1
+        text, digest = pinned(ask.graph, ask.spec, ask.recipe, ask.environment, self.store)
+        while True:
+            launch = launch_of(replace(ask, spec=digest), now, attempt).model_copy(update={"code": code_digests()})
+            folder = self._claim(launch)
+            state = self._submitted(launch, text)
+            run = self._look(folder, launch, state)
+            if not run.state.final or run.state.settled:
+                return folder
+            attempt += 1
+
+    def find(self, name: str) -> RunFolder:
+        """A run by its id, a part of it, or ``latest``, as fresh as the service knows it."""
+        if name != "latest":
+            self.fetch()
+        folder = self.runs.find(name)
+        self.refresh(folder)
+        return folder
+
+    def fetch(self) -> None:
+        """Mirrors what others have started, and how far all is that has not ended."""
+        for key in self.store.list(FOLDER):
+            run, _, name = key.removeprefix(f"{FOLDER}/").partition("/")
+            if name == "launch.json" and not (self.runs.folder / run / "launch.json").exists():
+                self._mirror(Launch.read(self.store.read(key), key))
+        for folder in self.runs:
+            with suppress(Unsubmitted):
+                self.refresh(folder)
+
+    def refresh(self, folder: RunFolder) -> Run:
+        """Asks the service how far a run is, and records it. Raises Unsubmitted where it has no job."""
+        kept = folder.read()
+        if kept is not None and kept.state.final:
+            return kept
+        state = self.service.find(folder.run)
+        if state is None:
+            raise Failed(
+                f"run {folder.run}: the service has no job of it; run the same command again, it is submitted then"
+            )
+        return self._look(folder, folder.launch(), state)
+
+    def follow(self, folder: RunFolder) -> Iterator[Run]:
+        """The run's record each time that it changes, until it is final; a service that is away is waited for."""
+        last: Run | None = None
+        pause, away = LOOK_SECONDS[0], None
+        while True:
+            try:
+                run = self.refresh(folder)
+            except Unreachable as error:
+                away = away or self.clock()
+                if self.clock() - away > PATIENCE:
+                    raise Failed(f"{error}; the run goes on: `sluice status {folder.run}` finds it again") from error
+                self._tell(f"{error}; waiting for it, the run goes on")
+            else:
+                away = None
+                if run != last:
+                    last, pause = run, LOOK_SECONDS[0]
+                    yield run
+                if run.state.final:
+                    return
+            self.sleep(pause)
+            pause = min(1.5 * pause, LOOK_SECONDS[1])
+
+    def cancel(self, folder: RunFolder) -> Run:
+        """Ends a run, and what its steps started. Raises Conflict when it has ended already."""
+        run = self.refresh(folder)
+        if run.state.final:
+            raise Conflict(f"run {folder.run} is {run.state} already; there is nothing to cancel")
+        self.service.cancel(folder.run)
+        return [*self.follow(folder)][-1]
+
+    def log(self, folder: RunFolder, step: str) -> str:
+        """What a step printed, so far."""
+        return self.service.log(folder.run, step)
+
+    def _claim(self, launch: Launch) -> RunFolder:
+        """Says that this run is wanted; whoever says it first has said it for all."""
+        key = f"{FOLDER}/{launch.run}/launch.json"
+        if not self.store.create(key, launch.to_bytes()):
+            launch = Launch.read(self.store.read(key), key)
+        return self._mirror(launch)
+
+    def _submitted(self, launch: Launch, text: str) -> JobState:
+        """The run's job. A service that takes one name twice gets only one of those who ask at once to submit."""
+        found = self.service.find(launch.run)
+        if found is not None:
+            return found
+        if not self._is_ours(launch):
+            raise Conflict(f"run {launch.run}: another process is submitting it; ask again in {LEASE.seconds} s")
+        return self.service.submit(job_of(launch, text, self.environment))
+
+    def _is_ours(self, launch: Launch) -> bool:
+        """Whether we may submit: the claims of others before us are older than the lease."""
+        now = self.clock()
+        for number in range(100):
+            key = f"{FOLDER}/{launch.run}/again-{number}"
+            if self.store.create(key, now.isoformat().encode()):
+                return True
+            if now - parse_moment(self.store.read(key).decode()) < LEASE:
+                return False
+        raise Failed(f"run {launch.run}: was submitted 100 times and never arrived; `sluice doctor` says what is wrong")
+
+    def _mirror(self, launch: Launch) -> RunFolder:
+        folder = self.runs.folder_of(launch.run)
+        folder.create(launch)
+        self.runs.point_latest(folder)
+        return folder
+
+    def _look(self, folder: RunFolder, launch: Launch, state: JobState) -> Run:
+        """Records how far a run is: the service's states and the steps' own reports."""
+        if not folder.graph.exists():
+            replace_text(folder.graph, self.store.read_verified(f"graphs/{launch.spec}.yaml", launch.spec).decode())
+        spec = load_spec(folder.graph.read_text())
+        run = record(launch, spec, state, self.store, lambda task: self._kept_log(folder, task, state))
+        folder.write(run)
+        return run
+
+    def _kept_log(self, folder: RunFolder, task: str, state: JobState) -> str:
+        """A task's log; that of one that ended is asked for once."""
+        path = folder.log(task)
+        if path.exists():
+            return path.read_text(errors="replace")
+        text = self.service.log(folder.run, task)
+        if state.tasks[task].state.final and text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_text(path, text)
+        return text
+
+    def _tell(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            click.echo(line, err=True)
+
+
+def job_of(launch: Launch, text: str, environment: CloudEnvironment) -> Job:
+    """What is submitted for a run. Raises InvalidInput for a graph that wants what nobody gave."""
+    parameters = load_spec(text)["root"].get("inputDefinitions", {}).get("parameters", {})
+    given = {**launch.arguments, "now": launch.now}
+    missing = [name for name, about in parameters.items() if name not in given and not about.get("isOptional")]
+    if missing:
+        raise InvalidInput(f"graph {launch.graph}: wants {', '.join(missing)}; ask for it by what makes these")
+    labels = {
+        "sluice-run": launch.run[:63],
+        "sluice-graph": launch.graph,
+        "sluice-recipe": str(launch.recipe["name"]),
+        "sluice-environment": environment.name,
+        "sluice-spec": launch.spec[:40],
+    }
+    arguments = {name: given[name] for name in parameters if name in given}
+    return Job(launch.run, launch.graph, text, arguments, {**labels, **environment.labels}, launch.use_cache)
