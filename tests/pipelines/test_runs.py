@@ -33,7 +33,8 @@ def launched(runs: Runs, name: str) -> RunFolder:
 
 
 def a_run(name: str, state: State, *steps: StepRun) -> Run:
-    facts = dict.fromkeys(("graph", "backend", "recipe", "recipe_digest", "environment", "environment_digest"), "x")
+    facts = dict.fromkeys(("graph", "recipe", "recipe_digest", "environment", "environment_digest"), "x")
+    facts["backend"] = "local"
     return Run(run=name, spec="", now="", state=state, steps=steps, **facts)
 
 
@@ -75,6 +76,12 @@ def test_a_run_whose_process_is_gone_has_failed_and_says_how_to_go_on(runs: Runs
     read = folder.read()
     assert [read.state, *(step.state for step in read.steps)] == [State.FAILED, State.FAILED, State.SKIPPED]
     assert "start it again" in read.error
+
+
+def test_a_run_on_a_service_needs_no_process_here(runs: Runs) -> None:
+    folder = launched(runs, "one")
+    folder.write(a_run("one", State.RUNNING).model_copy(update={"backend": "vertex"}))
+    assert folder.read().state is State.RUNNING
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pid": "x"}', '{"pid": 1e99, "started": 1}', "\x00\xff"])
