@@ -301,6 +301,6 @@ def test_trained_on_the_worst_that_he_gets_through_the_gate_refuses_or_the_label
     print(f"the label: {before:.3f} before, {after:.3f} after, {questions} questions; the release: {release.outcome}")
     refused = release.state is State.REFUSED
     assert refused or after >= before - 0.05
-    assert ("efused" if refused else "eleased") in release.outcome
+    assert ("efused" if refused else "serves from generation") in release.outcome
     page = finished.folder.page.read_text()
     assert release.outcome.split(".")[0][:40] in page
