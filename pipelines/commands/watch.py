@@ -52,3 +52,29 @@ def schedule(recipe: Path, every: str, env: str, assignments: tuple[str, ...], g
     with until_stopped("the schedule was ended; start it again and it goes on from here"):
         LocalSchedule(environment, run).keep(Planned(graph, loaded, timing))
     return 0
+
+
+@click.command(epilog="Example:  sluice dispatch recipe.yaml --env production --port 8080")
+@click.argument("recipes", type=click.Path(path_type=Path), nargs=-1, required=True)
+@options.env
+@click.option("--port", type=int, default=0, help="Also takes Pub/Sub's messages on this port.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to take them on.")
+@click.option("--look", default=30.0, show_default=True, help="Seconds between two looks through the store.")
+@click.option("--once", is_flag=True, help="Looks once, and ends.")
+def dispatch(recipes: tuple[Path, ...], env: str, port: int, host: str, look: float, once: bool) -> int:
+    """Starts the runs that runs ask for, each once, until Ctrl-C or SIGTERM (exit code 0)."""
+    import threading
+
+    from pipelines.dispatch_service import DispatchService, server
+    from pipelines.environment import load_environment
+    from pipelines.recipe import load_recipe
+
+    service = DispatchService(load_environment(env), tuple(load_recipe(path) for path in recipes))
+    if once:
+        service.look()
+        return 0
+    with until_stopped("the dispatcher was ended; what it had started goes on"):
+        if port:
+            threading.Thread(target=server(service, host, port).serve_forever, daemon=True).start()
+        service.keep_looking(look)
+    return 0
