@@ -100,8 +100,8 @@ class CloudRuns:
             return kept
         state = self.service.find(folder.run)
         if state is None:
-            raise Failed(
-                f"run {folder.run}: the service has no job of it; run the same command again, it is submitted then"
+            raise Unsubmitted(
+                f"run {folder.run}: the service has no job of it; run the same command again to submit it"
             )
         return self._look(folder, folder.launch(), state)
 

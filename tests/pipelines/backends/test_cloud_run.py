@@ -1,0 +1,263 @@
+"""Runs on a pipeline service, whatever it is: exactly once, followed from anywhere, recorded as local ones are."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.core.errors import Conflict, Failed
+from components.core.report import Report, Rows
+from components.core.run import State
+from components.core.store import Store
+from pipelines.backends.ask import Ask
+from pipelines.backends.cloud_run import LEASE, PATIENCE, CloudRuns, Unsubmitted
+from pipelines.backends.service import Job, JobState, TaskState, Unreachable
+from pipelines.compile import Compiled
+from pipelines.environment import KubeflowEnvironment
+from pipelines.recipe import load_recipe
+
+RECIPE = """
+version: 1
+name: small
+resolve: {root: data, sources: [{path: a.jsonl}]}
+train: [{finetune: {}}]
+"""
+TASKS = {
+    name: {"componentRef": {"name": name}, "taskInfo": {"name": name.capitalize()}, "dependentTasks": after}
+    for name, after in {"resolve": [], "decide": ["resolve"], "request": ["decide"]}.items()
+}
+SPEC = json.dumps(
+    {
+        "components": {name: {"executorLabel": name} for name in TASKS},
+        "deploymentSpec": {"executors": {name: {"container": {"image": "x"}} for name in TASKS}},
+        "root": {
+            "dag": {"tasks": TASKS},
+            "inputDefinitions": {"parameters": {"now": {}, "corrected": {"isOptional": True}}},
+        },
+    }
+)
+
+
+class FakeService:
+    """A service in memory. It does not imitate SDKs and errors: those have tests of their own."""
+
+    def __init__(self) -> None:
+        self.submitted: list[Job] = []
+        self.states: dict[str, JobState] = {}
+        self.logs: dict[str, str] = {}
+        self.away = 0
+        self.lost = False
+        """Whether the next submission arrives and its answer does not."""
+
+    def submit(self, job: Job) -> JobState:
+        self.submitted.append(job)
+        self.states[job.run] = JobState(f"jobs/{job.run}", job.run, State.RUNNING, started="2026-01-01T00:00:00+00:00")
+        if self.lost:
+            self.lost = False
+            raise Unreachable("the answer did not come")
+        return self.states[job.run]
+
+    def find(self, run: str) -> JobState | None:
+        if self.away:
+            self.away -= 1
+            raise Unreachable("the service does not answer")
+        return self.states.get(run)
+
+    def jobs(self) -> Iterator[JobState]:
+        yield from self.states.values()
+
+    def cancel(self, run: str) -> None:
+        self.states[run] = replace(self.states[run], state=State.CANCELLED)
+
+    def log(self, run: str, task: str) -> str:
+        return self.logs.get(task, "")
+
+    def tell(self, run: str, state: State, **tasks: Any) -> None:
+        """Moves a job and its tasks on."""
+        told = {name: TaskState(name, **about) for name, about in tasks.items()}
+        self.states[run] = replace(self.states[run], state=state, tasks={**self.states[run].tasks, **told})
+
+
+class Machine:
+    """A person's machine: a mirror of its own, the store and the service shared."""
+
+    def __init__(self, folder: Path, shared: Path, service: FakeService) -> None:
+        (shared / "recipe.yaml").write_text(RECIPE)
+        self.recipe, self.service, self.now = (
+            load_recipe(shared / "recipe.yaml"),
+            service,
+            datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        self.environment = KubeflowEnvironment(
+            version=1, name="there", backend="kubeflow", store=str(shared / "store"), runs=str(folder / "runs"),
+            host="http://127.0.0.1:1", service_account="steps", images={}, labels={"team": "desk"},
+        )  # fmt: skip
+        self.store = Store(self.environment.store)
+        self.runs = CloudRuns(self.environment, service, sleep=self._sleep, clock=lambda: self.now)
+        self.told: list[Any] = []
+        """What happens at the next looks."""
+
+    @property
+    def ask(self) -> Ask:
+        return Ask("lifecycle", self.recipe, self.environment, now="2026-01-01T00:00:00+00:00")
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        if self.told:
+            self.told.pop(0)()
+
+
+@pytest.fixture
+def service() -> FakeService:
+    return FakeService()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, service: FakeService, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    monkeypatch.setattr(
+        "pipelines.compile.compile_graphs", lambda *_: {"lifecycle": Compiled("lifecycle", "kubeflow", SPEC)}
+    )
+    monkeypatch.setattr("pipelines.backends.cloud_run.code_digests", lambda: {"core": "c"})
+    return Machine(tmp_path / "here", tmp_path, service)
+
+
+def other(machine: Machine, tmp_path: Path) -> Machine:
+    """Another person's machine."""
+    return Machine(tmp_path / "elsewhere", tmp_path, machine.service)
+
+
+def test_a_run_is_submitted_once_whoever_asks_again_and_from_wherever(machine: Machine, tmp_path: Path) -> None:
+    first = machine.runs.start(machine.ask)
+    there = other(machine, tmp_path)
+    assert {machine.runs.start(machine.ask).run, there.runs.start(there.ask).run} == {first.run}
+    (job,) = machine.service.submitted
+    assert (job.run, job.arguments) == (first.run, {"now": "2026-01-01T00:00:00+00:00"})
+    assert (job.labels["team"], job.labels["sluice-recipe"]) == ("desk", "small")
+
+
+def test_of_many_who_ask_at_once_one_submits(machine: Machine) -> None:
+    conflicts = list[Conflict]()
+
+    def ask() -> None:
+        try:
+            machine.runs.start(machine.ask)
+        except Conflict as error:
+            conflicts.append(error)
+
+    machine.runs.start(machine.ask)
+    machine.service.states.clear()  # the service has not heard of it yet
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(machine.service.submitted) == 1
+    assert len(conflicts) == 8
+
+
+def test_a_submission_that_arrived_without_an_answer_is_found_and_not_repeated(machine: Machine) -> None:
+    machine.service.lost = True
+    with pytest.raises(Unreachable):
+        machine.runs.start(machine.ask)
+    machine.runs.start(machine.ask)
+    assert len(machine.service.submitted) == 1
+
+
+def test_a_submitter_that_died_is_taken_over_from_after_its_lease(machine: Machine, tmp_path: Path) -> None:
+    machine.service.lost = True
+    with pytest.raises(Unreachable):
+        machine.runs.start(machine.ask)
+    machine.service.states.clear()  # it never arrived
+    there = other(machine, tmp_path)
+    with pytest.raises(Conflict, match="another process is submitting it; ask again in 90 s"):
+        there.runs.start(there.ask)
+    there.now += LEASE + timedelta(seconds=1)
+    there.runs.start(there.ask)
+    assert len(machine.service.submitted) == 2
+
+
+def test_after_a_failure_the_same_is_another_attempt_and_after_a_success_it_is_the_same_run(machine: Machine) -> None:
+    first = machine.runs.start(machine.ask)
+    machine.service.tell(first.run, State.FAILED)
+    second = machine.runs.start(machine.ask)
+    assert (second.run != first.run, second.launch().attempt) == (True, 2)
+    machine.service.tell(second.run, State.DONE)
+    assert machine.runs.start(machine.ask).run == second.run
+
+
+def test_a_run_is_followed_to_its_end_and_recorded_from_its_steps_reports(machine: Machine, tmp_path: Path) -> None:
+    folder = machine.runs.start(machine.ask)
+    report = Report(step="resolve", attempt="a", started="now", rows=Rows(in_=3, out={"x": 3}))
+    asks = Report(step="request", attempt="b", started="now", word="r" * 64)
+    machine.store.write("resolve/report.json", report.to_bytes())
+    machine.store.write("request/report.json", asks.to_bytes())
+    leave = {"severity": "INFO", "message": "asked", "report": "request/report.json", "exit_code": 0}
+    machine.service.logs["request"] = f"noise\n{json.dumps(leave)}\n"
+    there = other(machine, tmp_path)
+    done = {"state": State.DONE, "seconds": 2.0}
+    there.told = [
+        lambda: machine.service.tell(folder.run, State.RUNNING, resolve={"state": State.RUNNING}),
+        lambda: machine.service.tell(folder.run, State.RUNNING, resolve={**done, "report": "resolve/report.json"}),
+        lambda: machine.service.tell(folder.run, State.DONE, decide=done, request=done),
+    ]
+    seen = [*there.runs.follow(there.runs.find(folder.run))]
+    assert [run.steps[0].state for run in seen] == [State.PENDING, State.RUNNING, State.DONE, State.DONE]
+    last = there.runs.find(folder.run).read()
+    assert last is not None
+    assert (last.state, last.exit_code, last.requests) == (State.DONE, 0, ("r" * 64,))
+    assert (last.steps[0].rows_in, last.steps[0].rows_out, last.cost.wall_seconds) == (3, 3, 4.0)
+    assert there.runs.log(folder, "request").startswith("noise")
+
+
+def test_a_failed_steps_own_words_are_the_runs(machine: Machine) -> None:
+    folder = machine.runs.start(machine.ask)
+    leave = {"severity": "ERROR", "message": "data/a.jsonl: line 3 is no JSON", "report": "", "exit_code": 2}
+    machine.service.logs["resolve"] = json.dumps(leave)
+    machine.service.tell(folder.run, State.FAILED, resolve={"state": State.FAILED, "error": "exit status 2"})
+    run = machine.runs.refresh(folder)
+    assert (run.error, run.exit_code) == ("data/a.jsonl: line 3 is no JSON", 2)
+    assert [step.state for step in run.steps] == [State.FAILED, State.SKIPPED, State.SKIPPED]
+
+
+def test_a_step_that_said_nothing_fails_with_the_services_words(machine: Machine) -> None:
+    folder = machine.runs.start(machine.ask)
+    machine.service.tell(folder.run, State.FAILED, resolve={"state": State.FAILED, "error": "image not found"})
+    assert machine.runs.refresh(folder).error == "Resolve: image not found"
+
+
+def test_following_outlasts_a_service_that_is_away_for_minutes_and_not_for_ever(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = machine.runs.start(machine.ask)
+    machine.service.away = 20
+    machine.told = [lambda: None] * 25 + [lambda: machine.service.tell(folder.run, State.DONE)]
+    assert [run.state for run in machine.runs.follow(folder)] == [State.RUNNING, State.DONE]
+    assert capsys.readouterr().err.count("waiting for it, the run goes on") == 1
+    again = machine.runs.start(replace(machine.ask, now="2026-01-02T00:00:00+00:00"))
+    machine.service.away, began = 10**6, machine.now
+    with pytest.raises(Failed, match=f"`sluice status {again.run}` finds it again"):
+        list(machine.runs.follow(again))
+    assert machine.now - began > PATIENCE
+
+
+def test_a_run_is_cancelled_from_another_machine_once(machine: Machine, tmp_path: Path) -> None:
+    folder = machine.runs.start(machine.ask)
+    there = other(machine, tmp_path)
+    assert there.runs.cancel(there.runs.find(folder.run)).state is State.CANCELLED
+    with pytest.raises(Conflict, match="is cancelled already; there is nothing to cancel"):
+        there.runs.cancel(there.runs.find(folder.run))
+
+
+def test_a_run_that_was_claimed_and_never_submitted_says_how_to_go_on(machine: Machine, tmp_path: Path) -> None:
+    folder = machine.runs.start(machine.ask)
+    machine.service.states.clear()
+    there = other(machine, tmp_path)
+    with pytest.raises(Unsubmitted, match="run the same command again to submit it"):
+        there.runs.find(folder.run)
