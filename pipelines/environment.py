@@ -73,7 +73,11 @@ class EnvironmentBase(BaseModel):
         description="Where artifacts lie: a folder, gs://… or s3://…."
     )
     tracking: str = Field(default="", description="MLflow tracking address; empty for none.")
-    endpoints: str = Field(default="", description="Where the records of what should serve lie: sqlite:///PATH.")
+    endpoints: str = Field(
+        default="",
+        description="Where the records of what should serve lie: sqlite:///PATH, gs://BUCKET/PREFIX or"
+        " postgresql://USER@HOST:PORT/DATABASE, without a password.",
+    )
     requests: str = Field(default="", description="Where the request log lies: a folder, gs://… or s3://….")
     webhook: SecretReference | None = Field(
         default=None,

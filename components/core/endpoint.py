@@ -23,6 +23,7 @@ from components.core.moment import parse_moment
 from components.core.settings import encode
 
 STEADY = "steady"
+PLACES = "sqlite:///PATH, gs://BUCKET/PREFIX or postgresql://USER@HOST:PORT/DATABASE"
 MAY = {
     Permits.NOTHING: (),
     Permits.CHAMPION: (DecisionKind.RELEASE, DecisionKind.ROLLBACK, DecisionKind.BREAK_GLASS),
@@ -115,14 +116,21 @@ class Endpoints(Protocol):
 
 
 def open_endpoints(address: str) -> Endpoints:
-    """The endpoint states at an address (``sqlite:///PATH``). Raises InvalidInput for what is no such place."""
-    if address.removeprefix("sqlite:///").strip("/") and address.startswith("sqlite:///"):
+    """The endpoint states at an address, one of ``PLACES``. Raises InvalidInput for what is no such place."""
+    scheme, _, place = address.partition("://")
+    if scheme == "sqlite" and place.startswith("/") and place.strip("/"):
         from components.core.endpoint_sqlite import SqliteEndpoints
 
-        return SqliteEndpoints(address.removeprefix("sqlite:///"))
-    raise InvalidInput(
-        f"endpoints {address!r}: there is no store of endpoint states for this address; write sqlite:///PATH"
-    )
+        return SqliteEndpoints(place.removeprefix("/"))
+    if scheme in ("postgresql", "postgres") and place:
+        from components.core.endpoint_postgres import PostgresEndpoints
+
+        return PostgresEndpoints(address)
+    if scheme == "gs" and place.strip("/"):
+        from components.core.endpoint_gcs import GcsEndpoints
+
+        return GcsEndpoints(place)
+    raise InvalidInput(f"endpoints {address!r}: there is no store of endpoint states for this address; write {PLACES}")
 
 
 def after(state: EndpointState, decision: Decision, changed: str) -> EndpointState:

@@ -1,4 +1,4 @@
-"""One suite for every place where endpoint states may lie: add yours to ``PLACES``."""
+"""One suite for every place where endpoint states may lie: add yours to ``PLACES`` and ``address``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,14 +16,38 @@ import pytest
 from components.core import endpoint_sqlite
 from components.core.endpoint import Endpoints, EndpointState, Observed, Phase, open_endpoints
 from components.core.errors import Conflict, Failed, InvalidInput
+from tests.contract.google.server import Server
+from tests.contract.google.storage import Storage
+from tests.contract.postgres import database, postgres
 from tests.core.keyring import MODEL, moment
 
-PLACES: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/states/endpoints.db"}
+PLACES = ("sqlite", "gcs", "postgres")
 
 
-@pytest.fixture(params=PLACES.values(), ids=PLACES)
+@pytest.fixture(scope="module")
+def postgres_server() -> Iterator[str]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Storage]]:
+    """A fake Cloud Storage with the bucket ``states``."""
+    service = Storage("states")
+    with Server(service).running() as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
+        yield server, service
+
+
+@pytest.fixture(params=PLACES)
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return request.param(tmp_path)
+    """A place that nobody has used; add a place of another kind here."""
+    if request.param == "gcs":
+        request.getfixturevalue("cloud")
+        return "gs://states/some/prefix"
+    if request.param == "postgres":
+        return database(request.getfixturevalue("postgres_server"))
+    return f"sqlite:///{tmp_path}/states/endpoints.db"
 
 
 @pytest.fixture
@@ -308,7 +332,9 @@ def test_a_path_with_odd_characters_is_the_path_that_was_meant(tmp_path: Path, n
     assert written(opened(tmp_path / f"{name}.db")) == [(1, "d1")]
 
 
-@pytest.mark.parametrize("address", ["", "sqlite:///", "sqlite://", "endpoints.db", "postgresql://host/db", "gs://b"])
+@pytest.mark.parametrize(
+    "address", ["", "sqlite:///", "sqlite://", "endpoints.db", "postgresql://", "gs://", "mysql://h/d"]
+)
 def test_an_address_of_no_known_place_is_invalid(address: str) -> None:
     with pytest.raises(InvalidInput, match="write sqlite:///PATH"):
         open_endpoints(address)

@@ -54,7 +54,15 @@ class Discovery:
         self._methods = [
             (about["httpMethod"], _pattern(path), about)
             for about in _methods(document)
-            for path in (document["servicePath"] + about.get("flatPath", about["path"]), *_uploads(about))
+            for path in (document["servicePath"] + about.get("flatPath", about["path"]), *_media(document, about))
+        ]
+        # A resumable upload goes on at the address that its first request was answered with: PUT a part, DELETE all.
+        self._methods += [
+            (verb, _pattern(path), {**about, "parameters": {**about["parameters"], "upload_id": {}}})
+            for about in _methods(document)
+            for path in _media(document, about)
+            if "resumable" in about.get("mediaUpload", {}).get("protocols", {})
+            for verb in ("PUT", "DELETE")
         ]
 
     def operation(self, method: str, path: str, query: Mapping[str, str]) -> Operation:
@@ -126,10 +134,12 @@ def _methods(node: Document) -> Iterator[Document]:
         yield from _methods(inner)
 
 
-def _uploads(about: Document) -> Iterator[str]:
-    """Where a method takes media; from the server's root, and not from the service's path."""
+def _media(document: Document, about: Document) -> Iterator[str]:
+    """Where a method takes or gives media; from the server's root, and not from the service's path."""
     for protocol in about.get("mediaUpload", {}).get("protocols", {}).values():
         yield protocol["path"]
+    if about.get("useMediaDownloadService"):
+        yield f"download/{document['servicePath']}{about.get('flatPath', about['path'])}"
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -135,6 +135,9 @@ class Server:
             found = service.answer(request)
         except ApiError as error:
             return _error(error)
+        except Wrong as error:  # what only the service can hold against its description: media with its metadata
+            self.wrong.append(str(error))
+            return _error(ApiError(400, str(error)))
         if fault and fault.how == "drop after":
             return _dropped(came)
         if fault:
