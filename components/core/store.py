@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
+from uuid import uuid4
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -29,6 +30,7 @@ _REMEDY = {
     errno.EROFS: "the file system is read-only: mount it writable or point `store` elsewhere",
     errno.EACCES: "give this user the right to write there or point `store` elsewhere",
 }
+_CLIENTS = ("gcsfs", "google", "requests", "aiohttp", "botocore", "aiobotocore")
 CHUNK = 8 * 1024 * 1024
 
 
@@ -46,7 +48,7 @@ class Store:
     def __init__(self, uri: str) -> None:
         self.uri = uri.rstrip("/")
         try:
-            self._fs, root = fsspec.core.url_to_fs(self.uri)
+            self._fs, root = _opened(self.uri)
         except (ImportError, ValueError) as error:
             raise InvalidInput(f"store {uri}: {error}; use a folder, gs://… or s3://…") from error
         self._root = root.rstrip("/")
@@ -67,7 +69,14 @@ class Store:
     def exists(self, key: str) -> bool:
         """Whether an object has been written under ``key``."""
         with self._explained("look up", key):
-            return bool(self._fs.exists(self._path(key)))
+            path = self._path(key)
+            if self._local:
+                return bool(self._fs.exists(path))
+            try:
+                self._fs.info(path)  # `exists` of an object store says no where it may not look
+            except FileNotFoundError:
+                return False
+            return True
 
     def size(self, key: str) -> int | None:
         """The object's length in bytes; None where there is none."""
@@ -109,6 +118,8 @@ class Store:
             try:
                 if self._local:
                     self._create_local(key, data)
+                elif self.uri.startswith("gs://"):
+                    return self._create_google(self._path(key), data)
                 else:
                     self._fs.pipe_file(self._path(key), data, mode="create")
             except FileExistsError:
@@ -186,6 +197,16 @@ class Store:
         finally:
             part.unlink(missing_ok=True)
 
+    def _create_google(self, path: str, data: bytes) -> bool:
+        """Creates an object; one whose answer was lost, and whose second try lost to the first, counts as created."""
+        writer = uuid4().hex
+        try:
+            self._fs.pipe_file(path, data, mode="create", metadata={"writer": writer})
+        except FileExistsError:
+            about = self._fs.info(path).get("metadata") or {}
+            return bool(about.get("writer") == writer)
+        return True
+
     @contextmanager
     def _explained(self, verb: str, key: str) -> Iterator[None]:
         """Turns what a file system raises into a sentence."""
@@ -202,6 +223,27 @@ class Store:
             remedy = _REMEDY.get(error.errno or 0, "look at the cause and run again; nothing half-written is ever read")
             reason = error.strerror or str(error)
             raise Failed(f"store {self.uri}: cannot {verb} {key}: {reason}; {remedy}") from error
+        except Exception as error:
+            # What the clients of object stores raise has no ancestor of its own; a caller's error passes.
+            if type(error).__module__.partition(".")[0] not in _CLIENTS:
+                raise
+            raise Failed(
+                f"store {self.uri}: cannot {verb} {key}: {error}; see that the service answers and that this account"
+                " may use the bucket, then run again"
+            ) from error
+
+
+def _opened(uri: str) -> tuple[Any, str]:
+    """A file system and the root in it. Nothing is remembered of listings: others write there too."""
+    if uri.startswith("gs://"):
+        # gcsfs's other class asks over gRPC, before each use, which kind of bucket it is.
+        from gcsfs.core import GCSFileSystem  # type: ignore[import-untyped]
+
+        system = GCSFileSystem(use_listings_cache=False)
+        return system, str(system._strip_protocol(uri))
+    options = {"use_listings_cache": False} if uri.startswith("s3://") else {}
+    system, root = fsspec.core.url_to_fs(uri, **options)
+    return system, root
 
 
 def stream_digest(file: BinaryIO) -> str:
