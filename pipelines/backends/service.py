@@ -14,7 +14,7 @@ from typing import Protocol
 
 from components.core.errors import Failed, Refused
 from components.core.run import State
-from pipelines.environment import Environment
+from pipelines.environment import Environment, VertexEnvironment
 
 
 class Unreachable(Failed):
@@ -133,6 +133,10 @@ class Service(Protocol):
 
 def open_service(environment: Environment) -> Service:
     """The service of an environment. Raises Refused for one that nothing is submitted to from here."""
+    if isinstance(environment, VertexEnvironment):
+        from pipelines.backends.vertex_service import VertexService
+
+        return VertexService(environment)
     raise Refused(
         f"environment {environment.name}: graphs compile for {environment.backend}, and are not yet submitted from"
         " here; `sluice compile` writes them"
