@@ -146,7 +146,6 @@ def test_the_attempt_rises_only_after_a_failure(project) -> None:
         (("cancel", "latest"), "no runs yet; start one with `sluice run RECIPE`"),
         (("run", "nosuch.yaml"), "nosuch.yaml: no such file; `sluice init` writes one to start from"),
         (("run", "recipe.yaml", "--from", "nosuch"), "--from nosuch: the lifecycle has no such step; known: base"),
-        (("run", "recipe.yaml", "--env", "vertex"), "not yet submitted from here; `sluice compile` writes them"),
         (("run", "recipe.yaml", "--now", "soon"), "now is 'soon'"),
         (("lint", "recipe.yaml", "--set", "curate.min_wrds=2"), "unknown key; did you mean min_words?"),
         (("compile",), "name a recipe, or --all for those of this project"),
