@@ -213,6 +213,11 @@ class Store:
         try:
             yield
         except FileNotFoundError as error:
+            if not self._local and verb in ("write", "create", "list"):
+                raise InvalidInput(
+                    f"store {self.uri}: cannot {verb} {key}: there is no such bucket; create it, or correct `store`"
+                    " in the environment file"
+                ) from error
             raise InvalidInput(
                 f"store {self.uri}: there is no {key}; it was removed or never finished:"
                 " run the step that makes it again"

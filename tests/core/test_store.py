@@ -5,17 +5,35 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from components.core.errors import Failed, InvalidInput
 from components.core.store import Store
+from tests.contract.google.server import Server
+from tests.contract.google.storage import Storage
+from tests.contract.s3 import s3
 
 
-@pytest.fixture(params=["folder", "memory"])
-def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "store") if request.param == "folder" else f"memory://{tmp_path.name}")
+@pytest.fixture(params=["folder", "memory", "gs", "s3"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    if request.param == "gs":
+        from gcsfs.core import GCSFileSystem
+
+        with Server(Storage("bucket")).running() as server:
+            monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
+            GCSFileSystem.clear_instance_cache()
+            yield Store("gs://bucket/store")
+        return
+    if request.param == "s3":
+        with s3(monkeypatch, "bucket"):
+            fsspec.get_filesystem_class("s3").clear_instance_cache()
+            yield Store("s3://bucket/store")
+        return
+    yield Store(str(tmp_path / "store") if request.param == "folder" else f"memory://{tmp_path.name}")
 
 
 def test_what_is_written_is_read_and_listed(any_store: Store) -> None:
@@ -72,6 +90,15 @@ def test_a_missing_object_is_a_sentence(any_store: Store) -> None:
 def test_a_key_cannot_leave_the_store(any_store: Store, key: str) -> None:
     with pytest.raises(InvalidInput, match="leaves the store"):
         any_store.write(key, b"")
+
+
+def test_a_bucket_that_is_not_there_is_a_sentence(any_store: Store) -> None:
+    scheme = any_store.uri.partition("://")[0]
+    if scheme in ("gs", "s3"):
+        elsewhere = Store(f"{scheme}://nosuch/store")
+        for use in (lambda: elsewhere.write("k", b""), lambda: elsewhere.create("k", b""), lambda: elsewhere.list("")):
+            with pytest.raises(InvalidInput, match=r"//nosuch/store: .*no such bucket; create it"):
+                use()
 
 
 def test_an_address_that_is_none_is_a_sentence() -> None:
