@@ -14,7 +14,7 @@ from typing import Protocol
 
 from components.core.errors import Failed, Refused
 from components.core.run import State
-from pipelines.environment import Environment, VertexEnvironment
+from pipelines.environment import Environment, KubeflowEnvironment, VertexEnvironment
 
 
 class Unreachable(Failed):
@@ -137,6 +137,10 @@ def open_service(environment: Environment) -> Service:
         from pipelines.backends.vertex_service import VertexService
 
         return VertexService(environment)
+    if isinstance(environment, KubeflowEnvironment):
+        from pipelines.backends.kubeflow_service import KubeflowService
+
+        return KubeflowService(environment)
     raise Refused(
         f"environment {environment.name}: graphs compile for {environment.backend}, and are not yet submitted from"
         " here; `sluice compile` writes them"

@@ -1,0 +1,176 @@
+"""The real client against a server on loopback that takes only what Kubeflow Pipelines' own models have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from components.core.errors import Conflict, InvalidInput, Refused, SluiceError
+from components.core.moment import parse_moment
+from components.core.run import State
+from pipelines.backends.kubeflow_service import KubeflowService
+from pipelines.backends.kubeflow_words import SCHEDULED
+from pipelines.backends.service import Job, Timetable, Unreachable
+from pipelines.environment import KubeflowEnvironment, load_environment
+from tests.contract.kubeflow.server import Server
+
+STEP = {
+    "taskInfo": {"name": "observe"},
+    "componentRef": {"name": "comp"},
+    "inputs": {"parameters": {"now": {"componentInputParameter": "now"}}},
+}
+SPEC = {
+    "pipelineInfo": {"name": "monitoring"},
+    "root": {
+        "inputDefinitions": {"parameters": {"now": {"parameterType": "STRING"}}},
+        "dag": {"tasks": {"observe": STEP}},
+    },
+}
+PLATFORM = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec": {"nodeSelector": {}}}}}}}
+TEXT = yaml.safe_dump_all([SPEC, PLATFORM])
+JOB = Job("monitoring-1", "monitoring", TEXT, {"now": "2026-01-01T00:00:00+00:00"}, {"sluice-run": "monitoring-1"})
+WAYS = [401, 403, 404, 409, 429, 500, 503, "drop before", "drop after", "slow"]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server().running() as running:
+        yield running
+
+
+def service(server: Server, **more: object) -> KubeflowService:
+    shipped = load_environment("kubeflow").model_dump(mode="json")
+    return KubeflowService(KubeflowEnvironment.model_validate({**shipped, "host": server.address, **more}), (5, 1))
+
+
+def table(cron: str = "30 6 * * 1", **more: object) -> Timetable:
+    return Timetable("nightly", cron, "UTC", JOB, **more)
+
+
+def test_a_job_is_submitted_once_with_both_documents(server: Server) -> None:
+    opened = service(server)
+    assert opened.submit(JOB).name == opened.submit(JOB).name
+    (run,) = server.items["runs"].values()
+    assert run["pipeline_spec"]["platform_spec"] == PLATFORM
+    assert run["service_account"] == "sluice-steps"
+    assert [one.run for one in opened.jobs()] == ["monitoring-1"]
+
+
+def test_states_tasks_errors_and_logs_are_read(server: Server) -> None:
+    opened = service(server)
+    opened.submit(JOB)
+    (run,) = server.items["runs"].values()
+    names = ("root", "observe-driver", "observe", "executor")
+    tasks = [{"display_name": name, "state": "RUNNING", "child_tasks": [{"pod_name": "wf-7"}]} for name in names]
+    run.update(state="RUNNING", run_details={"task_details": tasks})
+    found = opened.find(JOB.run)
+    assert found
+    assert found.state is State.RUNNING
+    assert list(found.tasks) == ["observe"]
+    assert opened.log(JOB.run, "observe") == ""
+    server.logs["wf-system-container-impl-7"] = "one\ntwo\nhalf of th"
+    assert opened.log(JOB.run, "observe") == "one\ntwo\n"
+    tasks[2].update(state="FAILED", error={"code": 13, "message": "OOMKilled"})
+    assert opened.find(JOB.run).tasks["observe"].error == "OOMKilled"
+    opened.cancel(JOB.run)
+    run["state"] = "FAILED"
+    assert opened.find(JOB.run).state is State.CANCELLED
+    with pytest.raises(Conflict):
+        opened.cancel(JOB.run)
+
+
+@pytest.mark.parametrize("version", ["2.4.1", "unknown", ""])
+def test_an_old_server_is_refused(server: Server, version: str) -> None:
+    server.version = version
+    with pytest.raises(Refused, match=r"2\.5\.0"):
+        service(server).submit(JOB)
+    assert not server.items["runs"]
+
+
+def test_a_schedule_wants_a_server_that_fills_in_its_time(server: Server) -> None:
+    server.version = "2.16.1"
+    with pytest.raises(Refused, match=r"2\.17\.0"):
+        service(server).keep(table())
+    with pytest.raises(InvalidInput, match="placeholder"):
+        parse_moment(SCHEDULED)
+
+
+def test_a_server_for_many_is_told_the_namespace_and_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KFP_TOKEN", "t-1")
+    with Server(multi_user=True).running() as server:
+        service(server, namespace="team", token="env://KFP_TOKEN").submit(JOB)
+        assert {one["Authorization"] for one in server.headers} == {"Bearer t-1"}
+        assert [one["namespace"] for one in server.items["experiments"].values()] == ["team"]
+
+
+def test_a_schedule_is_changed_in_place(server: Server) -> None:
+    opened = service(server)
+    opened.keep(table())
+    opened.keep(table())
+    assert server.asked.count("recurringruns.create") == 1
+    opened.keep(table("0 7 * * *"))
+    (one,) = server.items["recurringruns"].values()
+    assert one["trigger"]["cron_schedule"]["cron"] == "0 0 7 * * *"
+    assert one["status"] == "ENABLED"
+    assert one["no_catchup"]
+    assert one["max_concurrency"] == "1"
+    assert server.most_enabled == 1
+    root = one["pipeline_spec"]["pipeline_spec"]["root"]
+    assert root["dag"]["tasks"]["observe"]["inputs"]["parameters"]["now"] == {"runtimeValue": {"constant": SCHEDULED}}
+    opened.pause("nightly")
+    assert opened.keep(table("0 8 * * *")).paused
+    assert [one.paused for one in opened.schedules()] == [True]
+    with pytest.raises(Refused, match="catch"):
+        opened.resume("nightly", catch_up=True)
+    opened.resume("nightly", catch_up=False)
+    assert [one.paused for one in opened.schedules()] == [False]
+    opened.remove("nightly")
+    assert not server.items["recurringruns"]
+
+
+@pytest.mark.parametrize("broken", ["create", "disable", "enable", "delete"])
+@pytest.mark.parametrize("way", ["drop before", "drop after"])
+def test_a_change_that_broke_off_is_completed(server: Server, broken: str, way: str) -> None:
+    opened = service(server)
+    opened.keep(table())
+    server.fail(f"recurringruns.{broken}", way)
+    try:
+        opened.keep(table("0 7 * * *"))
+    except Unreachable:
+        assert server.items["recurringruns"]
+    assert not opened.keep(table("0 7 * * *")).paused
+    (one,) = server.items["recurringruns"].values()
+    assert one["status"] == "ENABLED"
+    assert one["trigger"]["cron_schedule"]["cron"] == "0 0 7 * * *"
+    assert server.most_enabled == 1
+
+
+def test_a_zone_that_the_server_does_not_know_is_refused(server: Server) -> None:
+    with pytest.raises(InvalidInput, match="UTC"):
+        service(server).keep(Timetable("nightly", "0 7 * * *", "Europe/Berlin", JOB))
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("operation", ["runs.create", "runs.list", "experiments.create", "healthz"])
+def test_what_goes_wrong_is_a_sentence_and_nothing_happens_twice(
+    server: Server, operation: str, how: int | str
+) -> None:
+    server.fail(operation, how, headers={"Retry-After": "7"} if how == 429 else {}, seconds=1.5)
+    opened, met = service(server), list[SluiceError]()
+    try:
+        opened.submit(JOB)
+    except SluiceError as error:
+        met.append(error)
+    for error in met:
+        kind = {401: Refused, 403: Refused, 404: InvalidInput, 409: Conflict}.get(how, Unreachable)
+        assert type(error) is kind
+        assert server.address in str(error)
+        assert "; " in str(error)
+        assert how != 429 or "7 s" in str(error)
+    arrived = how in ("drop after", "slow") and operation.endswith("create")
+    assert met or arrived, "a fault that nobody is told of"
+    opened.submit(JOB)
+    assert len(server.items["runs"]) == 1
+    assert len(server.items["experiments"]) == 1
