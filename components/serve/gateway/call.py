@@ -12,6 +12,8 @@ from components.serve.gateway.errors import ApiError
 from components.serve.settings import Limits
 
 JSON, EVENTS = "application/json", "text/event-stream; charset=utf-8"
+SLOWEST_SECONDS = 20.0
+"""How long what ends an answer waits for a client that does not read."""
 PARTING_SECONDS = 1.0
 """How long a client that did not read in time gets to hear that."""
 Scope = MutableMapping[str, Any]
@@ -28,6 +30,10 @@ class Connected(Protocol):
     @property
     def lost(self) -> bool:
         """Whether it has."""
+
+    @property
+    def behind(self) -> bool:
+        """Whether the client does not read, so that a write would have to wait."""
 
     def abort(self) -> None:
         """Drops it with what was not sent yet."""
@@ -107,7 +113,7 @@ class Call:
     async def reply(self, status: int, body: bytes, kind: str = JSON, headers: Mapping[str, str] | None = None) -> None:
         """The whole answer."""
         await self._start(status, {"content-type": kind, "content-length": str(len(body)), **(headers or {})})
-        await self._send({"type": "http.response.body", "body": body})
+        await self._write({"type": "http.response.body", "body": body})
 
     async def refuse(self, error: ApiError) -> None:
         """The answer that there is none: as a body, or within a stream that has begun."""
@@ -132,10 +138,23 @@ class Call:
 
     async def end(self, data: bytes) -> None:
         """The last event of a stream."""
-        await self._send({"type": "http.response.body", "body": data})
+        await self._write({"type": "http.response.body", "body": data})
 
     async def _start(self, status: int, headers: Mapping[str, str]) -> None:
         every = {**headers, **self.headers}
         raw = [(name.encode(), value.encode("latin-1")) for name, value in every.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+        await self._write({"type": "http.response.start", "status": status, "headers": raw})
         self.status = status
+
+    async def _write(self, message: MutableMapping[str, Any]) -> None:
+        """Sends, and drops a client that does not read for long: it would keep its place among the requests."""
+        if not self._connection.behind:
+            await self._send(message)
+            return
+        try:
+            async with asyncio.timeout(SLOWEST_SECONDS):
+                await self._send(message)
+        except TimeoutError:
+            self.left = True
+            self._connection.abort()
+            await asyncio.sleep(0)

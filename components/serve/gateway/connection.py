@@ -200,6 +200,7 @@ class Pool:
             connection = self._idle.pop()
             if connection.reusable:
                 return connection
+            connection.close()  # its end has not come, and nobody waits for it any more
         return None
 
     async def _connected(self) -> Connection:

@@ -162,6 +162,11 @@ class _Connection(HttpToolsProtocol):
         """Whether the client has gone."""
         return self.transport.is_closing()
 
+    @property
+    def behind(self) -> bool:
+        """Whether the client does not read, so that a write would have to wait."""
+        return self.flow.write_paused
+
     def abort(self) -> None:
         """Drops the connection with what was not sent yet."""
         self.transport.abort()

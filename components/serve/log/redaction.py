@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from pydantic_core import from_json
@@ -43,15 +44,9 @@ class Redaction:
     def _value(self, name: str, value: Any) -> tuple[Any, int]:
         if not self._on:
             return value, 0
-        if name == "messages":
-            return self._walked(value)
         if name in _JSON:
-            found = _loaded(name, value)
-            if not may_hold(value) and "\\u" not in value:
-                return value, 0
-            clean, count = self._walked(found)
-            return (canonical_json(clean), count) if count else (value, 0)
-        return self._text(value)
+            _check_json(name, value)  # it must be JSON, whatever stands in it
+        return self._walked(value) if name == "messages" else self._text(value)
 
     def _walked(self, value: Any) -> tuple[Any, int]:
         """A JSON value with its strings and the names of its fields redacted."""
@@ -66,6 +61,13 @@ class Redaction:
         return value, 0
 
     def _text(self, text: str) -> tuple[str, int]:
+        """A text redacted; of JSON, such as the arguments of a tool, each string in it, and it stays JSON."""
+        if not may_hold(text) and "\\u" not in text:
+            return text, 0
+        if text[:1] in ("{", "["):
+            with suppress(ValueError, RecursionError):  # no JSON, or nested beyond reason: a text like any other
+                clean, count = self._walked(_read(text))
+                return (canonical_json(clean), count) if count else (text, 0)
         spans = personal_data(text, self._settings)
         return (replaced(text, spans), len(spans)) if spans else (text, 0)
 
@@ -90,10 +92,16 @@ def _same(row: Row, name: str, known: Known) -> tuple[Any, Any, int] | None:
     return found if found and found[0] == row[name] else None
 
 
-def _loaded(name: str, text: str) -> Any:
+def _check_json(name: str, text: str) -> None:
     try:
-        return from_json(text)
-    except UnicodeEncodeError:  # a lone surrogate, which a client's JSON may hold
-        return json.loads(text)
+        _read(text)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"request log: {name} is no JSON: {error}") from error
+
+
+def _read(text: str) -> Any:
+    """JSON text as a value. Raises ValueError or RecursionError."""
+    try:
+        return from_json(text)
+    except TypeError:  # a lone surrogate, which a client's JSON may hold
+        return json.loads(text)

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.serve.gateway.case import ENDPOINT, MANY, Case, error_code, running
+from tests.serve.gateway.case import ENDPOINT, MANY, Case, error_code, running, wait_until
 
 CHAT = "/v1/chat/completions"
 HASTY = MANY.model_copy(update={"body_seconds": 0.5})
@@ -175,3 +176,56 @@ def test_a_client_that_does_not_read_its_stream_costs_little_and_is_cut_off(tmp_
 def test_an_upgrade_that_nobody_offers_is_no_upgrade(case: Case) -> None:
     headers = {"connection": "upgrade", "upgrade": "websocket"}
     assert case.ask("GET", "/healthz", headers=headers).status == 200
+
+
+def test_clients_that_ask_on_and_read_nothing_do_not_keep_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.serve.gateway.call.SLOWEST_SECONDS", 0.3)
+    with running(tmp_path, MANY.model_copy(update={"in_flight": 2, "body_bytes": 10_000_000})) as case:
+        body = json.dumps(
+            {"model": ENDPOINT, "messages": [{"role": "user", "content": "!long 20000 x"}], "max_tokens": 1024}
+        )
+        look = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"
+        head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {case.key}\r\n"
+        chat = f"{head}content-length: {len(body)}\r\n\r\n{body}"
+        with connected(case) as one, connected(case) as two:
+            for connection in (one, two):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.setblocking(False)
+            full = dict.fromkeys((one, two), False)
+            while not all(full.values()):
+                for connection in full:
+                    try:
+                        connection.send((look + chat).encode() * 50)
+                    except BlockingIOError:
+                        full[connection] = True
+                    except ConnectionError:
+                        full[connection] = True
+            wait_until(lambda: case.gateway.in_flight == 0)
+        assert case.chat("hello").status == 200
+
+
+def test_a_stream_whose_server_does_not_end_it_leaves_no_connection_behind(tmp_path: Path) -> None:
+    event = b'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    open_connections: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                connection.recv(1 << 16)
+                connection.sendall(head + b"%x\r\n%s\r\n" % (len(event), event))
+                open_connections.append(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        with running(tmp_path, upstream=f"http://127.0.0.1:{listening.getsockname()[1]}") as case:
+            for _ in range(3):
+                assert case.chat("hello", stream=True).status == 200
+            closed = [connection for connection in open_connections[:2] if connection.recv(1) == b""]
+            assert len(closed) == 2
+        listening.shutdown(socket.SHUT_RDWR)
