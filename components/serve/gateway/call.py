@@ -128,7 +128,6 @@ class Call:
                 await self.end(error.event)
         except TimeoutError:  # it does not read: what waits for it here is dropped
             self._connection.abort()
-            await asyncio.sleep(0)
 
     async def event(self, data: bytes) -> None:
         """An event of a stream; waits while the client is behind, so that nothing piles up here."""
@@ -157,4 +156,3 @@ class Call:
         except TimeoutError:
             self.left = True
             self._connection.abort()
-            await asyncio.sleep(0)

@@ -16,7 +16,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from components.core.errors import Failed, InvalidInput
 from components.core.request_log import RequestLog
@@ -134,7 +134,9 @@ class _OneWrite:
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
-        """Writes, or keeps a head back."""
+        """Writes, or keeps a head back; to a client that has gone, nothing."""
+        if self.is_closing():
+            return
         if self._head or not data.startswith(b"HTTP/1.1 ") or data.startswith(b"HTTP/1.1 100"):
             self._transport.write(self._head + data)
             self._head = b""
@@ -143,8 +145,9 @@ class _OneWrite:
 
     def close(self) -> None:
         """Closes once all is written."""
-        self._transport.write(self._head)
-        self._transport.close()
+        if not self.is_closing():
+            self._transport.write(self._head)
+            self._transport.close()
 
 
 class _Connection(HttpToolsProtocol):
@@ -156,6 +159,7 @@ class _Connection(HttpToolsProtocol):
     in_head, in_body = True, False
     timer: asyncio.TimerHandle | None = None
     on_lost: Callable[[], None] | None = None
+    answered: RequestResponseCycle | None = None
 
     @property
     def lost(self) -> bool:
@@ -168,8 +172,14 @@ class _Connection(HttpToolsProtocol):
         return self.flow.write_paused
 
     def abort(self) -> None:
-        """Drops the connection with what was not sent yet."""
+        """Drops the connection with what was not sent yet; what is still said on it is said to nobody."""
+        if self.answered:
+            self.answered.disconnected = True
         self.transport.abort()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.answered = cycle  # of pipelined ones, ``cycle`` is the last that came in
+        super()._start_asgi_task(cycle, app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -178,6 +188,8 @@ class _Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect(None)
         super().connection_lost(exc)
+        if self.answered:
+            self.answered.disconnected = True
         if self.on_lost:
             self.on_lost()
 
