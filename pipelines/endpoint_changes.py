@@ -109,7 +109,7 @@ def freeze(
 def thaw(environment: Environment, endpoint: str, *, name: str, reason: str, now: datetime | None = None) -> Change:
     """Lets transitions of a frozen endpoint happen again. Raises as ``freeze`` does, Refused when it is not frozen."""
     actor = _actor(environment, name, reason, now)
-    _check_known(actor.endpoints, endpoint, unused=False)
+    _check_known(actor.endpoints, endpoint)
     return _carry_out(actor, endpoint, kind=DecisionKind.THAW, permits=Permits.THAW)
 
 
@@ -154,7 +154,7 @@ def rollback(environment: Environment, endpoint: str, *, name: str, reason: str,
     as ``freeze`` does, Refused where nothing served before and for a frozen endpoint.
     """
     actor = _actor(environment, name, reason, now)
-    _check_known(actor.endpoints, endpoint, unused=False)
+    _check_known(actor.endpoints, endpoint)
     previous = actor.endpoints.read(endpoint).previous
     if previous is None:
         raise Refused(f"endpoint {endpoint}: nothing served there before; there is nothing to go back to")
@@ -172,16 +172,19 @@ def _actor(environment: Environment, name: str, reason: str, now: datetime | Non
     return Actor(environment, name, reason.strip(), now or datetime.now(UTC))
 
 
-def _check_known(endpoints: Endpoints, endpoint: str, unused: bool) -> None:
-    """A typing error must not freeze an endpoint that nobody has, while the one that was meant goes on."""
+def _check_known(endpoints: Endpoints, endpoint: str, unused: bool | None = None) -> None:
+    """A typing error must not freeze an endpoint that nobody has, while the one that was meant goes on.
+
+    ``unused`` is None for what can only be done to an endpoint that was used.
+    """
     names = endpoints.names()
     if endpoint in names:
         return
     if not unused:
-        raise InvalidInput(
-            f"endpoint {endpoint}: nobody has used it yet{did_you_mean(endpoint, names)}; if it is meant before its"
-            " first use, say --unused"
-        )
+        hint = "`sluice endpoints` lists those that there are"
+        if unused is not None:
+            hint = "if it is meant before its first use, say --unused"
+        raise InvalidInput(f"endpoint {endpoint}: nobody has used it yet{did_you_mean(endpoint, names)}; {hint}")
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", endpoint):
         raise InvalidInput(f"endpoint {endpoint!r}: cannot be a name; use small letters, digits and hyphens")
 

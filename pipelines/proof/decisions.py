@@ -125,6 +125,8 @@ class Decisions:
             if sha256(text) != decision.policy:
                 raise Broken(f"{named.key} is another policy than the one that it was decided by")
             sections = json.loads(text)
+            if decision.kind is DecisionKind.RETRAIN:  # that of monitoring: it has no claims, and asks nobody
+                return Node(title, f"{counted(len(sections), 'setting')} of when to retrain"), ""
             claims, asked = sections["gate"]["claims"], decide_section(text).approvals
         except DAMAGE as error:
             return Node(title, sentence(error), Mark.BROKEN), ""

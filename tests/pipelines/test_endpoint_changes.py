@@ -103,8 +103,8 @@ def test_a_key_that_is_gone_gets_a_sentence(environment, serving: Manifest) -> N
 
 
 def test_a_typing_error_freezes_no_endpoint_that_nobody_has(environment, serving: Manifest) -> None:
-    for change in (freeze, thaw):
-        with pytest.raises(InvalidInput, match=r"helpdsek: nobody has used it yet; did you mean helpdesk\?.*--unused"):
+    for change, hint in ((freeze, "say --unused"), (thaw, "`sluice endpoints` lists")):
+        with pytest.raises(InvalidInput, match=rf"helpdsek: nobody has used it yet; did you mean helpdesk\?; .*{hint}"):
             change(environment, "helpdsek", **WHY)
     assert endpoints_of(environment).names() == ["helpdesk"]
 

@@ -156,8 +156,8 @@ def _about_accuracy(fell: Fall | None, seen: Comparison | None, scores: Sequence
         return _reason("accuracy_holds", text, seen.drop, policy.least_drop, holds=True)
     labelled = pooled(scores).labelled
     text = (
-        f"Whether accuracy holds is unknown: {counted(labelled, 'labelled answer')} since the release, and"
-        f" {policy.least_labelled} are needed on each side of a comparison."
+        f"Whether accuracy holds is unknown: {counted(labelled, 'labelled answer')} since the release, and it takes"
+        f" {policy.least_labelled} in windows before this one and {policy.least_labelled} since to compare."
     )
     return _reason("accuracy_unknown", text, labelled, policy.least_labelled)
 

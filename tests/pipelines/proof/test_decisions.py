@@ -12,6 +12,7 @@ from components.core.endpoint import Incumbent
 from components.core.errors import ExitCode
 from components.core.evidence import read_evidence
 from components.core.manifest import Manifest
+from pipelines.proof.tree import broken
 from pipelines.proof.walk import verify_model
 from tests.pipelines.proof.chain import ENDPOINT, Chain, breaks, of_decision, released
 
@@ -173,3 +174,23 @@ def test_broken_glass_is_told_and_counts(chain: Chain) -> None:
     found = chain.verify()
     assert found.exit_code is ExitCode.DONE
     assert any("· decision  break_glass" in line and "I looked at it." in line for line in found.lines())
+
+
+def test_a_decision_to_retrain_rests_on_monitorings_policy_which_has_no_claims(chain: Chain) -> None:
+    monitor = chain.keys.add("monitor", signs=(DecisionKind.RETRAIN,))
+    policy = canonical_json({"cool_down_hours": 24, "least_labelled": 50})
+    chain.store.write("observed/policy.json", policy.encode())
+    decision = chain.decision(
+        monitor,
+        kind=DecisionKind.RETRAIN,
+        verdict=Verdict.WAIT,
+        permits=Permits.NOTHING,
+        evidence=(Evidence(role="policy", key="observed/policy.json", digest=sha256(policy)),),
+        policy=sha256(policy),
+    )
+    keep_decision(chain.store, decision, chain.signed(decision))
+    found = chain.scene().decisions.verified(decision.id).node
+    assert [node.said for node in found.children] == ["2 settings of when to retrain"]
+    assert not [*broken(found)]
+    chain.store.write("observed/policy.json", policy.replace("24", "1").encode())
+    assert [*broken(chain.scene().decisions.verified(decision.id).node)]
