@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from components.core.errors import InvalidInput
 from components.core.run import Run, State
+from pipelines.cli import sluice
+from pipelines.environment import load_environment
 from pipelines.runs import Launch, Runs
 
 
@@ -28,3 +33,15 @@ def test_the_status_of_a_failed_run_is_not_made_better_by_what_it_asked_for(envi
     kept("lifecycle-1", State.FAILED, 4, requests=("first",))
     kept("release-1", State.REFUSED, 3, asked_by="first")
     assert sluice("status", "lifecycle-1")[0] == 4
+
+
+def test_a_run_of_another_environment_is_not_looked_for_in_this_ones_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = load_environment("local")
+    launch = Launch(run="one", graph="lifecycle", recipe={}, environment={"name": "demo"}, now="x")
+    Runs(Path(environment.runs)).folder_of("one").create(launch)
+    for command in (["status", "one"], ["report", "one"], ["compare", "one", "one"], ["logs", "one", "split"]):
+        with pytest.raises(InvalidInput, match="run one: was made in the environment demo; add --env demo"):
+            sluice.main(command, standalone_mode=False)
