@@ -158,8 +158,14 @@ def _environment() -> Environment:
     environment.filters.update({name: getattr(notation, name) for name in names})
     environment.filters["points"] = json.dumps
     environment.filters["prose"] = prose
+    environment.filters["option"] = _option
     environment.globals["sign"] = lambda step: SIGNS[step.state]
     return environment
+
+
+def _option(run: Run) -> str:
+    """What a command that looks at a run needs besides its name: nothing where it was made in the usual environment."""
+    return "" if run.environment == "local" else f" --env {run.environment}"
 
 
 def _shown(index: int, run: Run, reports: Mapping[str, Report]) -> ShownRun:

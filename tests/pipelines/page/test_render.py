@@ -258,3 +258,12 @@ def test_a_step_that_is_pointed_at_has_its_lines_lit_and_the_others_dimmed(opene
     assert len(lit) == sum(("base" in after) + (name == "base") for name, after in a_run.AFTER.items())
     page.focus(".skip")
     assert page.query_selector(".graph.pointed") is None
+
+
+@pytest.mark.parametrize(("environment", "option"), [("local", "</code>"), ("demo", " --env demo</code>")])
+def test_a_command_on_a_page_can_be_typed_as_it_stands(environment: str, option: str) -> None:
+    run, reports = a_run.failed()
+    text = render_run(run.model_copy(update={"environment": environment}), reports)
+    command = re.search(rf"<code>sluice logs {run.run} [\w-]+(.*?</code>)", text)
+    assert command
+    assert command[1] == option
