@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from components.core.attempt import Attempt, Draft
 from components.core.manifest import Kind, Manifest
@@ -16,6 +17,10 @@ from components.core.store import Store
 
 # A shell that starts tests in the background has them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test is timed: a machine that is busy is no fault of the code's.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
