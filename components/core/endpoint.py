@@ -133,6 +133,20 @@ def open_endpoints(address: str) -> Endpoints:
     raise InvalidInput(f"endpoints {address!r}: there is no store of endpoint states for this address; write {PLACES}")
 
 
+def check_next(new: EndpointState, newest: int, used: bool) -> None:
+    """What a change is held against inside every store's transaction. Raises Conflict; nothing has changed then.
+
+    ``newest`` is the endpoint's newest generation, ``used`` whether one of any endpoint names the decision already.
+    """
+    if new.generation != newest + 1:
+        raise Conflict(
+            f"endpoint {new.endpoint}: somebody changed it meanwhile (generation {newest}, and this change was made"
+            f" for {new.generation - 1}); nothing was changed: look at what serves now and decide again"
+        )
+    if used:
+        raise Conflict(f"decision {new.decision[:12]}: was used already; a decision counts once: decide again")
+
+
 def after(state: EndpointState, decision: Decision, changed: str) -> EndpointState:
     """The generation that a decision makes of a state, at the moment ``changed``. The only rule for what may follow.
 

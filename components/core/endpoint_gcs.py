@@ -24,8 +24,8 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.exceptions import RequestException  # type: ignore[import-untyped]
 
 from components.core.canonical import canonical_json
-from components.core.endpoint import EndpointState, Observed
-from components.core.errors import Conflict, Failed
+from components.core.endpoint import EndpointState, Observed, check_next
+from components.core.errors import Failed
 
 WAIT_SECONDS = 60.0
 """How long a request is tried again after 408, 429, 500, 502, 503, 504 and dropped connections."""
@@ -170,10 +170,4 @@ def _encoded(lines: Sequence[_Line]) -> bytes:
 
 def _check(lines: Sequence[_Line], new: EndpointState) -> None:
     newest = max((line.state.generation for line in lines if line.state.endpoint == new.endpoint), default=0)
-    if new.generation != newest + 1:
-        raise Conflict(
-            f"endpoint {new.endpoint}: somebody changed it meanwhile (generation {newest}, and this change was made"
-            f" for {new.generation - 1}); nothing was changed: look at what serves now and decide again"
-        )
-    if new.decision in (line.state.decision for line in lines):
-        raise Conflict(f"decision {new.decision[:12]}: was used already; a decision counts once: decide again")
+    check_next(new, newest, new.decision in (line.state.decision for line in lines))

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from components.core.endpoint import EndpointState, Observed
-from components.core.errors import Conflict, Failed, InvalidInput
+from components.core.endpoint import EndpointState, Observed, check_next
+from components.core.errors import Failed, InvalidInput
 
 FORM = "postgresql://USER@HOST:PORT/DATABASE"
 WAIT_SECONDS = 30.0
@@ -160,12 +160,7 @@ def _one(connection: psycopg.Connection[Any], query: str, *parameters: object) -
 
 def _insert(connection: psycopg.Connection[Any], new: EndpointState) -> None:
     newest = _one(connection, "select max(generation) from sluice_generations where endpoint = %s", new.endpoint) or 0
-    if new.generation != newest + 1:
-        raise Conflict(
-            f"endpoint {new.endpoint}: somebody changed it meanwhile (generation {newest}, and this change was made"
-            f" for {new.generation - 1}); nothing was changed: look at what serves now and decide again"
-        )
-    if _one(connection, "select 1 from sluice_generations where decision = %s", new.decision):
-        raise Conflict(f"decision {new.decision[:12]}: was used already; a decision counts once: decide again")
+    used = _one(connection, "select 1 from sluice_generations where decision = %s", new.decision)
+    check_next(new, newest, used is not None)
     row = (new.endpoint, new.generation, new.decision, new.to_bytes().decode())
     connection.execute("insert into sluice_generations values (%s, %s, %s, %s)", row)

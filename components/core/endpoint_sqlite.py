@@ -12,8 +12,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from components.core.endpoint import EndpointState, Observed
-from components.core.errors import Conflict, Failed
+from components.core.endpoint import EndpointState, Observed, check_next
+from components.core.errors import Failed
 from components.core.whole_file import beside
 
 BUSY_SECONDS = 30.0
@@ -133,12 +133,7 @@ class SqliteEndpoints:
 def _insert(connection: sqlite3.Connection, new: EndpointState) -> None:
     query = "select max(generation) from generations where endpoint = ?"
     newest = connection.execute(query, (new.endpoint,)).fetchone()[0] or 0
-    if new.generation != newest + 1:
-        raise Conflict(
-            f"endpoint {new.endpoint}: somebody changed it meanwhile (generation {newest}, and this change was made"
-            f" for {new.generation - 1}); nothing was changed: look at what serves now and decide again"
-        )
-    if connection.execute("select 1 from generations where decision = ?", (new.decision,)).fetchone():
-        raise Conflict(f"decision {new.decision[:12]}: was used already; a decision counts once: decide again")
+    used = connection.execute("select 1 from generations where decision = ?", (new.decision,)).fetchone()
+    check_next(new, newest, used is not None)
     row = (new.endpoint, new.generation, new.decision, new.to_bytes().decode())
     connection.execute("insert into generations values (?, ?, ?, ?)", row)

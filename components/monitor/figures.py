@@ -17,11 +17,6 @@ OF_THE_SERVICE = frozenset({"latency_ms", "first_token_ms"})
 """Features that the load and the machine change: they are shown, and no training makes them better."""
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things: `1 request`, `2,000 requests`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 class Shift(Part):
     """One feature of the window beside a reference."""
 

@@ -66,7 +66,8 @@ def _as_document(found: Garbage, deleted: bool) -> dict[str, Any]:
 
 
 def _tell(found: Garbage, deleted: bool, older_than: timedelta) -> None:
-    from pipelines.proof.tree import counted, size
+    from components.core.wording import counted
+    from pipelines.proof.tree import size
 
     lengths = found.lengths()
     for kind, (count, length) in lengths.items():

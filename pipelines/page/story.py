@@ -16,7 +16,8 @@ from components.core.moment import parse_moment
 from components.core.store import Store
 from components.core.whole_file import SUFFIX
 from components.core.wilson import wilson_interval
-from components.monitor.figures import Figures, counted
+from components.core.wording import counted
+from components.monitor.figures import Figures
 from components.monitor.observe.records import MOST_WINDOWS, comparisons, figures_of
 from pipelines.environment import environment_from
 from pipelines.recipe import recipe_from

@@ -29,10 +29,11 @@ from components.core.manifest import Reference
 from components.core.store import Store, stream_digest
 from components.core.trust import TrustRoots
 from components.core.whole_file import whole_file
+from components.core.wording import counted
 from pipelines.proof.find import Named, find, own_trust, trust_node
 from pipelines.proof.history import Histories
 from pipelines.proof.ledger import DAMAGE, MOST_DOCUMENT, Ledger
-from pipelines.proof.tree import Broken, Mark, Node, checked, counted, sentence, size
+from pipelines.proof.tree import Broken, Mark, Node, checked, sentence, size
 from pipelines.proof.walk import Scene, Verification, serving, verify_endpoint, verify_model
 from pipelines.runs import Runs
 

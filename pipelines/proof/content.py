@@ -14,8 +14,9 @@ from components.core.manifest import Kind, Manifest, Shard, file_name
 from components.core.report import Report
 from components.core.rows import BATCH_ROWS, Row, row_digests
 from components.core.suites import HEADS, Scorer, Suite, question_digest, read_heads, suite_digest
+from components.core.wording import counted
 from pipelines.proof.ledger import Ledger
-from pipelines.proof.tree import Broken, counted, short, size
+from pipelines.proof.tree import Broken, short, size
 
 OPEN_KINDS = (Kind.SUITES, Kind.ANSWERS, Kind.REPORT)
 """What a bundle holds whole, because the judgement rests on it; of other kinds it may hold the manifests alone."""

@@ -13,13 +13,14 @@ from components.core.endpoint import MAY
 from components.core.manifest import MANIFEST
 from components.core.signing import verify
 from components.core.trust import TrustRoots
+from components.core.wording import counted
 from components.release.people import counts
 from components.release.policy import decide_section
 from pipelines.proof.artifacts import Artifacts
 from pipelines.proof.judgement import check_judgement, recompute
 from pipelines.proof.ledger import DAMAGE
 from pipelines.proof.links import Links
-from pipelines.proof.tree import Broken, Mark, Node, checked, counted, see_above, sentence, short
+from pipelines.proof.tree import Broken, Mark, Node, checked, see_above, sentence, short
 
 
 @dataclass

@@ -10,9 +10,10 @@ from components.core.decision import Decision, DecisionKind
 from components.core.endpoint import EndpointState, after
 from components.core.moment import parse_moment
 from components.core.signing import SKEW, held_at
+from components.core.wording import counted
 from pipelines.proof.decisions import Decisions, Verified
 from pipelines.proof.ledger import DAMAGE
-from pipelines.proof.tree import Broken, Mark, Node, checked, counted, sentence, short
+from pipelines.proof.tree import Broken, Mark, Node, checked, sentence, short
 
 
 class Histories(Protocol):

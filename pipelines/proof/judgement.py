@@ -9,10 +9,11 @@ from typing import Any
 from components.core.decision import Decision, Verdict
 from components.core.evidence import GateEvidence, read_evidence
 from components.core.manifest import Manifest, Reference
+from components.core.wording import counted
 from pipelines.proof.artifacts import Artifacts
 from pipelines.proof.content import heads_of
 from pipelines.proof.ledger import DAMAGE
-from pipelines.proof.tree import Broken, Mark, Node, counted, sentence, short
+from pipelines.proof.tree import Broken, Mark, Node, sentence, short
 
 TOLERANCE = 1e-9
 """What another machine's arithmetic may differ by."""

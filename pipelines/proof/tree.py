@@ -141,8 +141,3 @@ def size(count: int) -> str:
     while value >= 1000 and unit != "PB":
         value, unit = value / 1000, next(units)
     return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
-
-
-def counted(count: int, thing: str) -> str:
-    """``1 object``, ``2 objects``."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"

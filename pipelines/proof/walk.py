@@ -17,6 +17,7 @@ from components.core.run_request import FOLDER as REQUESTS
 from components.core.run_request import RunRequest
 from components.core.store import Store
 from components.core.trust import TrustRoots
+from components.core.wording import counted
 from pipelines.backends.ask import GRAPHS
 from pipelines.examine import begun, requested
 from pipelines.proof.artifacts import Artifacts
@@ -30,7 +31,6 @@ from pipelines.proof.tree import (
     as_document,
     broken,
     checked,
-    counted,
     lines,
     noted,
     one_line,

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from components.core.moment import between, minute, parse_moment
+from components.core.wording import counted
 from components.monitor.describe.summary import Profile
 from components.monitor.drift.serving import Champion
 from components.monitor.drift.settings import Drift
-from components.monitor.figures import Fault, counted
+from components.monitor.figures import Fault
 
 SEALED = (
     "What a gateway still holds it seals within `serving.log.seal_seconds` (30 unless set): the next window has it."

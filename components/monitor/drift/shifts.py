@@ -11,6 +11,7 @@ from components.core.manifest import Kind, Manifest
 from components.core.moment import parse_moment
 from components.core.report import Figure
 from components.core.request_log import Status
+from components.core.wording import counted
 from components.monitor.describe.summary import OfModel, Profile, read_features, read_profile
 from components.monitor.drift.compare import Found, Pair, compare, pairs
 from components.monitor.drift.drawing import drift_section
@@ -18,7 +19,7 @@ from components.monitor.drift.faults import window_faults
 from components.monitor.drift.references import Release, Training, of_model, release, training
 from components.monitor.drift.serving import Champion, champion_at
 from components.monitor.drift.settings import Drift
-from components.monitor.figures import FIGURES, Fault, Figures, counted
+from components.monitor.figures import FIGURES, Fault, Figures
 from components.monitor.observe.records import MOST_WINDOWS, Compared, compared_key, comparisons, figures_of
 
 _MAY_BE_MISSING = {"first_token_ms"}  # only streams have it, and whether to stream is the client's choice

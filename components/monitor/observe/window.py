@@ -12,7 +12,8 @@ from components.core.moment import minute, parse_moment
 from components.core.report import Example, Figure
 from components.core.request_log import RequestLog, Table
 from components.core.rows import Row
-from components.monitor.figures import Fault, counted
+from components.core.wording import counted
+from components.monitor.figures import Fault
 from components.monitor.observe.asked import Asked, earlier_requests, leave_out_known, survey, write
 from components.monitor.observe.records import HEAD, Head, Window, window_key
 from components.monitor.observe.said import Said, Voice, Word, join, last_words, listen, voice_of, write_corrected

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 from components.core.decision import Reason, Verdict
 from components.core.moment import between, parse_moment
-from components.monitor.figures import OF_THE_SERVICE, Figures, Score, Shift, counted, pooled
+from components.core.wording import counted
+from components.monitor.figures import OF_THE_SERVICE, Figures, Score, Shift, pooled
 from components.monitor.retraining.accuracy import Comparison, Fall, fall, latest
 from components.monitor.retraining.settings import Retraining
 
