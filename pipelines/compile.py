@@ -57,6 +57,19 @@ def load_spec(text: str) -> dict[str, Any]:
     return spec
 
 
+def parameters_of(spec: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that a graph takes, by name, each with what its specification says of it."""
+    found: dict[str, Any] = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    return found
+
+
+def forbid_caching(spec: dict[str, Any]) -> None:
+    """Has every task of a specification worked on anew, those of nested graphs too."""
+    for component in (spec["root"], *spec.get("components", {}).values()):
+        for task in component.get("dag", {}).get("tasks", {}).values():
+            task["cachingOptions"] = {"enableCache": False}
+
+
 def compile_graphs(
     recipe: RecipeBase, environment: Environment, code: dict[str, str] | None = None
 ) -> dict[str, Compiled]:

@@ -17,7 +17,7 @@ from components.core.store import Store
 from components.core.trust import read_trust
 from components.release.people import word_key
 from pipelines.backends.ask import Ask
-from pipelines.backends.open import open_backend
+from pipelines.backends.backend import open_backend
 from pipelines.environment import Environment
 from pipelines.proof.content import check_bytes
 from pipelines.proof.ledger import DAMAGE, Ledger

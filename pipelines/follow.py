@@ -13,7 +13,7 @@ from components.core.errors import worst
 from components.core.run import Run, State
 from components.core.store import Store
 from pipelines.backends.ask import Ask
-from pipelines.backends.open import Backend, open_backend
+from pipelines.backends.backend import Backend, open_backend
 from pipelines.dispatcher import dispatch
 from pipelines.environment import Environment, LocalEnvironment
 from pipelines.examine import score_lines

@@ -152,10 +152,11 @@ class RunFolder:
 
 
 class Runs:
-    """All runs recorded in one folder."""
+    """All runs recorded in one folder; environments may share it, and what a run left lies in its own one's store."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, environment: str = "") -> None:
+        """``environment`` is the one that runs are looked for in; empty for any."""
+        self.folder, self.environment = folder, environment
 
     def folder_of(self, run: str) -> RunFolder:
         """The folder that a run has or will have."""
@@ -164,8 +165,19 @@ class Runs:
     def find(self, name: str) -> RunFolder:
         """A run by its id, the beginning of it, its last digits, or ``latest``.
 
-        Raises InvalidInput when there is none, or more than one.
+        Raises InvalidInput when there is none, or more than one, or it was made in another environment.
         """
+        folder = self._find(name)
+        if not self.has(folder):
+            made_in = folder.launch().environment["name"]
+            raise InvalidInput(f"run {folder.run}: was made in the environment {made_in}; add --env {made_in}")
+        return folder
+
+    def has(self, folder: RunFolder) -> bool:
+        """Whether a run was made in the environment that is looked in."""
+        return not self.environment or folder.launch().environment.get("name", self.environment) == self.environment
+
+    def _find(self, name: str) -> RunFolder:
         if name == "latest":
             if not (self.folder / "latest").exists():
                 raise InvalidInput(f"{self.folder}: no runs yet; start one with `sluice run RECIPE`")

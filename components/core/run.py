@@ -86,3 +86,12 @@ class Run(Contract):
     decisions: tuple[str, ...] = ()
     requests: tuple[str, ...] = Field(default=(), description="Names of the run requests that it made.")
     cost: Cost = Cost()
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it ended without an answer that stays: asked for again, it is another attempt.
+
+        An alert of monitoring waits for nobody's yes: the same window would only be alerted about again.
+        """
+        alerted = self.graph == "monitoring" and self.state is State.HELD
+        return self.state.final and not self.state.settled and not alerted

@@ -58,12 +58,17 @@ def launch_of(ask: Ask, now: str, attempt: int) -> Launch:
     )
 
 
+def read_graph(store: Store, digest: str) -> str:
+    """A pinned graph. Raises InvalidInput where it is gone, or is not the one of that digest."""
+    return store.read_verified(f"{GRAPHS}/{digest}.yaml", digest).decode()
+
+
 def pinned(graph: str, spec: str, recipe: RecipeBase, environment: Environment, store: Store) -> tuple[str, str]:
     """A graph's text and digest: the one that ``spec`` pins in the store, or compiled and pinned there."""
     from pipelines.compile import compile_graphs
 
     if spec:
-        return store.read_verified(f"{GRAPHS}/{spec}.yaml", spec).decode(), spec
+        return read_graph(store, spec), spec
     compiled = compile_graphs(recipe, environment)
     for other in compiled.values():
         store.create(f"{GRAPHS}/{other.digest}.yaml", other.text.encode())

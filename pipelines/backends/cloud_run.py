@@ -24,11 +24,11 @@ from components.core.errors import Conflict, Failed, InvalidInput
 from components.core.moment import parse_moment
 from components.core.run import Run
 from components.core.store import Store
-from pipelines.backends.ask import Ask, launch_of, pinned
+from pipelines.backends.ask import Ask, launch_of, pinned, read_graph
 from pipelines.backends.cloud_record import record
 from pipelines.backends.service import Job, JobState, Service, Unreachable
 from pipelines.code_digest import code_digests
-from pipelines.compile import load_spec
+from pipelines.compile import load_spec, parameters_of
 from pipelines.environment import CloudEnvironment
 from pipelines.runs import Launch, RunFolder, Runs, replace_text
 
@@ -56,7 +56,7 @@ class CloudRuns:
     _told: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.store, self.runs = Store(self.environment.store), Runs(Path(self.environment.runs))
+        self.store, self.runs = Store(self.environment.store), Runs(Path(self.environment.runs), self.environment.name)
 
     def start(self, ask: Ask) -> RunFolder:
         """Submits a run, or finds the one that was submitted for the same inputs at the same moment.
@@ -66,32 +66,36 @@ class CloudRuns:
         self.runs.check()
         now, attempt = ask.now or self.clock().isoformat(timespec="microseconds"), 1
         text, digest = pinned(ask.graph, ask.spec, ask.recipe, ask.environment, self.store)
+        ask, code = replace(ask, spec=digest), code_digests()
         while True:
-            launch = launch_of(replace(ask, spec=digest), now, attempt).model_copy(update={"code": code_digests()})
+            launch = launch_of(ask, now, attempt).model_copy(update={"code": code})
             folder = self._claim(launch)
             state = self._submitted(launch, text)
             run = self._look(folder, launch, state)
-            if not run.state.final or run.state.settled:
+            if not run.given_up:
                 return folder
             attempt += 1
 
     def find(self, name: str) -> RunFolder:
         """A run by its id, a part of it, or ``latest``, as fresh as the service knows it."""
         if name != "latest":
-            self.fetch()
+            self._mirror_all()
         folder = self.runs.find(name)
         self.refresh(folder)
         return folder
 
     def fetch(self) -> None:
         """Mirrors what others have started, and how far all is that has not ended."""
+        self._mirror_all()
+        for folder in filter(self.runs.has, self.runs):
+            with suppress(Unsubmitted):
+                self.refresh(folder)
+
+    def _mirror_all(self) -> None:
         for key in self.store.list(FOLDER):
             run, _, name = key.removeprefix(f"{FOLDER}/").partition("/")
             if name == "launch.json" and not (self.runs.folder / run / "launch.json").exists():
                 self._mirror(Launch.read(self.store.read(key), key))
-        for folder in self.runs:
-            with suppress(Unsubmitted):
-                self.refresh(folder)
 
     def refresh(self, folder: RunFolder) -> Run:
         """Asks the service how far a run is, and records it. Raises Unsubmitted where it has no job."""
@@ -175,7 +179,7 @@ class CloudRuns:
     def _look(self, folder: RunFolder, launch: Launch, state: JobState) -> Run:
         """Records how far a run is: the service's states and the steps' own reports."""
         if not folder.graph.exists():
-            replace_text(folder.graph, self.store.read_verified(f"graphs/{launch.spec}.yaml", launch.spec).decode())
+            replace_text(folder.graph, read_graph(self.store, launch.spec))
         spec = load_spec(folder.graph.read_text())
         run = record(launch, spec, state, self.store, lambda task: self._kept_log(folder, task, state))
         folder.write(run)
@@ -200,7 +204,7 @@ class CloudRuns:
 
 def job_of(launch: Launch, text: str, environment: CloudEnvironment) -> Job:
     """What is submitted for a run. Raises InvalidInput for a graph that wants what nobody gave."""
-    parameters = load_spec(text)["root"].get("inputDefinitions", {}).get("parameters", {})
+    parameters = parameters_of(load_spec(text))
     given = {**launch.arguments, "now": launch.now}
     missing = [name for name, about in parameters.items() if name not in given and not about.get("isOptional")]
     if missing:

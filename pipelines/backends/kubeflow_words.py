@@ -11,10 +11,9 @@ import yaml
 
 from components.core.errors import Conflict, InvalidInput, Refused, SluiceError
 from components.core.run import State
-from pipelines.backends.service import TaskState, Unreachable
+from pipelines.backends.service import SCHEDULED_AT, TaskState, Unreachable
+from pipelines.compile import forbid_caching, parameters_of
 
-SCHEDULED = "{{$.pipeline_job_schedule_time_utc}}"
-"""Filled in only where it is the whole constant of a task's input; as a run's argument it would stay as it is."""
 STATES = {
     "PENDING": State.PENDING, "RUNNING": State.RUNNING, "PAUSED": State.RUNNING, "CANCELING": State.RUNNING,
     "SUCCEEDED": State.DONE, "SKIPPED": State.SKIPPED, "FAILED": State.FAILED, "CANCELED": State.CANCELLED,
@@ -55,22 +54,23 @@ def documents(text: str, *, use_cache: bool) -> dict[str, Any]:
     """A compiled graph as the server takes it: the pipeline, and what Kubernetes is to add where there is that."""
     spec, *platform = yaml.load_all(text, Loader=yaml.CSafeLoader)
     if not use_cache:
-        for dag in (spec["root"], *spec.get("components", {}).values()):
-            for task in dag.get("dag", {}).get("tasks", {}).values():
-                task["cachingOptions"] = {}
+        forbid_caching(spec)
     return {"pipeline_spec": spec, "platform_spec": platform[0]} if platform else dict(spec)
 
 
 def scheduled(documents: dict[str, Any]) -> dict[str, Any]:
-    """A graph whose argument ``now`` is the time that its run was scheduled for."""
+    """A graph whose argument ``now`` is the time that its run was scheduled for.
+
+    The server fills it in only where it is the whole constant of a task's input; as an argument it would stay as it is.
+    """
     documents = copy.deepcopy(documents)
     root = documents.get("pipeline_spec", documents)["root"]
-    root.get("inputDefinitions", {}).get("parameters", {}).pop("now", None)
+    parameters_of(documents.get("pipeline_spec", documents)).pop("now", None)
     for task in root["dag"]["tasks"].values():
         for about in task.get("inputs", {}).get("parameters", {}).values():
             if about.get("componentInputParameter") == "now":
                 about.clear()
-                about["runtimeValue"] = {"constant": SCHEDULED}
+                about["runtimeValue"] = {"constant": SCHEDULED_AT}
     return documents
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from components.core.errors import Conflict, Failed, InvalidInput
-from components.core.run import Run, State
+from components.core.run import Run
 from pipelines.backends.ask import Ask, launch_of
 from pipelines.environment import LocalEnvironment
 from pipelines.runs import Launch, RunFolder, Runs, explained
@@ -53,9 +53,7 @@ def _given_up(folder: RunFolder) -> bool:
     for _ in range(int(GRACE_SECONDS / LOOK_EVERY_SECONDS)):
         run = folder.read()
         if run is not None:
-            # An alert of monitoring waits for nobody's yes: the same window would only be alerted about again.
-            alerted = run.graph == "monitoring" and run.state is State.HELD
-            return run.state.final and not run.state.settled and not alerted
+            return run.given_up
         if folder.alive():
             return False
         time.sleep(LOOK_EVERY_SECONDS)  # another command may just be starting it

@@ -57,14 +57,13 @@ def work(folder: RunFolder) -> int:
 
 def _run(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: LocalEnvironment) -> bool:
     from pipelines.backends.kfp_local import Limits, Watch, run_graph
-    from pipelines.compile import load_spec
+    from pipelines.compile import load_spec, parameters_of
 
     text = _graph(recorder, launch, recipe, environment)
     spec = load_spec(text)
     given = {**launch.arguments, "now": launch.now}
-    parameters = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     arguments = {
-        name: given[name] for name, about in parameters.items() if name in given or not about.get("isOptional")
+        name: given[name] for name, about in parameters_of(spec).items() if name in given or not about.get("isOptional")
     }
     recorder.change(steps=step_runs(spec))
 

@@ -16,6 +16,9 @@ from components.core.errors import Failed, Refused
 from components.core.run import State
 from pipelines.environment import Environment, KubeflowEnvironment, VertexEnvironment
 
+SCHEDULED_AT = "{{$.pipeline_job_schedule_time_utc}}"
+"""What a service replaces by the time that a run was scheduled for, UTC, ISO 8601 (``kfp.dsl`` has it by name)."""
+
 
 class Unreachable(Failed):
     """The service does not answer, or not now: the network, a limit of requests, an error of its own."""

@@ -16,11 +16,9 @@ from urllib.parse import quote
 from components.core.errors import Conflict, InvalidInput
 from components.core.run import State
 from pipelines.backends.google_errors import Absent, Caller
-from pipelines.backends.service import Job, JobState, ScheduleState, TaskState, Timetable
+from pipelines.backends.service import SCHEDULED_AT, Job, JobState, ScheduleState, TaskState, Timetable
 from pipelines.environment import VertexEnvironment
 
-SCHEDULED_AT = "{{$.pipeline_job_schedule_time_utc}}"
-"""What Vertex AI replaces by the time that a run was scheduled for, UTC, ISO 8601 (``kfp.dsl`` has it by name)."""
 SECONDS = 60.0
 """How long one call may take."""
 CONSOLE = "https://console.cloud.google.com"
@@ -219,11 +217,11 @@ class VertexService:
         return self._jobs.get_pipeline_job({"name": self._name("pipelineJobs", run)}, timeout=self.seconds)
 
     def _job(self, job: Job) -> dict[str, Any]:
-        from pipelines.compile import load_spec
+        from pipelines.compile import forbid_caching, load_spec
 
         spec, environment = load_spec(job.text), self.environment
         if not job.use_cache:
-            _forget(spec)
+            forbid_caching(spec)
         made: dict[str, Any] = {
             "display_name": job.run,
             "pipeline_spec": spec,
@@ -242,11 +240,11 @@ class VertexService:
         return made
 
     def _schedule(self, timetable: Timetable) -> dict[str, Any]:
+        from pipelines.compile import parameters_of
+
         job = self._job(timetable.job)
-        wanted = load_parameters(job["pipeline_spec"])
-        values = job["runtime_config"]["parameter_values"]
-        if "now" in wanted:
-            values["now"] = SCHEDULED_AT
+        if "now" in parameters_of(job["pipeline_spec"]):
+            job["runtime_config"]["parameter_values"]["now"] = SCHEDULED_AT
         # Each run of it has an id of its own, which Vertex AI makes; the label would name one that never was.
         job["labels"] = {name: text for name, text in job["labels"].items() if name != "sluice-run"}
         return {
@@ -318,19 +316,6 @@ class VertexService:
                 page_size=1000,
             )
         )
-
-
-def load_parameters(spec: dict[str, Any]) -> dict[str, Any]:
-    """The parameters that a graph takes."""
-    found: dict[str, Any] = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-    return found
-
-
-def _forget(spec: dict[str, Any]) -> None:
-    """Has every task worked on anew, those of nested graphs too."""
-    for component in (spec["root"], *spec.get("components", {}).values()):
-        for task in component.get("dag", {}).get("tasks", {}).values():
-            task["cachingOptions"] = {"enableCache": False}
 
 
 def _tasks(job: Any) -> dict[str, TaskState]:

@@ -10,7 +10,7 @@ import click
 from components.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from pipelines.backends.open import Backend
+    from pipelines.backends.backend import Backend
     from pipelines.environment import Environment, LocalEnvironment
 
 env = click.option("--env", "env", default="local", show_default=True, help="Environment: a name, or a file's path.")
@@ -23,7 +23,7 @@ recipe_path = click.argument("recipe", type=click.Path(path_type=Path))
 
 def backend(name: str) -> tuple[Environment, Backend]:
     """The environment of that name, and what runs graphs there."""
-    from pipelines.backends.open import open_backend
+    from pipelines.backends.backend import open_backend
     from pipelines.environment import load_environment
 
     environment = load_environment(name)

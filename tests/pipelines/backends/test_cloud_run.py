@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from components.core.errors import Conflict, Failed
+from components.core.errors import Conflict, Failed, InvalidInput
 from components.core.report import Report, Rows
-from components.core.run import State
+from components.core.run import Run, State
 from components.core.store import Store
 from pipelines.backends.ask import Ask
 from pipelines.backends.cloud_run import LEASE, PATIENCE, CloudRuns, Unsubmitted
@@ -22,6 +22,7 @@ from pipelines.backends.service import Job, JobState, TaskState, Unreachable
 from pipelines.compile import Compiled
 from pipelines.environment import KubeflowEnvironment
 from pipelines.recipe import load_recipe
+from pipelines.runs import Launch
 
 RECIPE = """
 version: 1
@@ -261,3 +262,25 @@ def test_a_run_that_was_claimed_and_never_submitted_says_how_to_go_on(machine: M
     there = other(machine, tmp_path)
     with pytest.raises(Unsubmitted, match="run the same command again to submit it"):
         there.runs.find(folder.run)
+
+
+def test_an_alert_of_monitoring_is_an_answer_that_stays_and_what_waits_for_people_is_looked_at_again() -> None:
+    facts = {"run": "r", "backend": "vertex", "recipe": "r", "recipe_digest": "d", "environment": "e", "spec": "s"}
+    run = Run(graph="monitoring", environment_digest="d", now="n", state=State.HELD, **facts)
+    assert not run.given_up
+    assert run.model_copy(update={"graph": "release"}).given_up
+    assert run.model_copy(update={"state": State.FAILED}).given_up
+    assert not run.model_copy(update={"state": State.DONE}).given_up
+
+
+def test_runs_of_other_environments_in_the_same_folder_are_left_alone(machine: Machine) -> None:
+    folder = machine.runs.start(machine.ask)
+    other = Launch(run="theirs", graph="lifecycle", recipe={}, environment={"name": "local"}, now="x")
+    machine.runs.runs.folder_of("theirs").create(other)
+    machine.service.tell(folder.run, State.DONE)
+    machine.runs.fetch()
+    last = folder.read()
+    assert last is not None
+    assert last.state is State.DONE
+    with pytest.raises(InvalidInput, match="run theirs: was made in the environment local; add --env local"):
+        machine.runs.find("theirs")

@@ -11,8 +11,7 @@ from components.core.errors import Conflict, InvalidInput, Refused, SluiceError
 from components.core.moment import parse_moment
 from components.core.run import State
 from pipelines.backends.kubeflow_service import KubeflowService
-from pipelines.backends.kubeflow_words import SCHEDULED
-from pipelines.backends.service import Job, Timetable, Unreachable
+from pipelines.backends.service import SCHEDULED_AT, Job, Timetable, Unreachable
 from pipelines.environment import KubeflowEnvironment, load_environment
 from tests.contract.kubeflow.server import Server
 
@@ -94,7 +93,7 @@ def test_a_schedule_wants_a_server_that_fills_in_its_time(server: Server) -> Non
     with pytest.raises(Refused, match=r"2\.17\.0"):
         service(server).keep(table())
     with pytest.raises(InvalidInput, match="placeholder"):
-        parse_moment(SCHEDULED)
+        parse_moment(SCHEDULED_AT)
 
 
 def test_a_server_for_many_is_told_the_namespace_and_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +117,9 @@ def test_a_schedule_is_changed_in_place(server: Server) -> None:
     assert one["max_concurrency"] == "1"
     assert server.most_enabled == 1
     root = one["pipeline_spec"]["pipeline_spec"]["root"]
-    assert root["dag"]["tasks"]["observe"]["inputs"]["parameters"]["now"] == {"runtimeValue": {"constant": SCHEDULED}}
+    assert root["dag"]["tasks"]["observe"]["inputs"]["parameters"]["now"] == {
+        "runtimeValue": {"constant": SCHEDULED_AT}
+    }
     opened.pause("nightly")
     assert opened.keep(table("0 8 * * *")).paused
     assert [one.paused for one in opened.schedules()] == [True]

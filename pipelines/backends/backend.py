@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from components.core.errors import InvalidInput
 from components.core.run import Run
 from pipelines.backends import local_run
 from pipelines.backends.ask import Ask
@@ -42,22 +41,15 @@ class LocalBackend:
     """This machine."""
 
     def __init__(self, environment: LocalEnvironment) -> None:
-        self.runs, self._environment = Runs(Path(environment.runs)), environment.name
+        self.runs = Runs(Path(environment.runs), environment.name)
 
     def start(self, ask: Ask) -> RunFolder:
         """Starts a run, or finds the one that was started for the same inputs at the same moment."""
         return local_run.start(ask)
 
     def find(self, name: str) -> RunFolder:
-        """A run by its id, a part of it, or ``latest``. Raises InvalidInput, also for one of another environment.
-
-        Two environments may keep their runs in one folder, and what a run left lies in its own environment's store.
-        """
-        folder = self.runs.find(name)
-        made_in = folder.launch().environment.get("name", self._environment)
-        if made_in != self._environment:
-            raise InvalidInput(f"run {folder.run}: was made in the environment {made_in}; add --env {made_in}")
-        return folder
+        """A run by its id, a part of it, or ``latest``. Raises InvalidInput."""
+        return self.runs.find(name)
 
     def fetch(self) -> None:
         """Nothing: the records are here."""
