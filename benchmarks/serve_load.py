@@ -73,7 +73,7 @@ def prompts(name: str, count: int, rate: float, *, slow: float = 0.0) -> Iterato
 class Load:
     """Sends prompts to an address, as one client with many connections.
 
-    It has the gateway's own light client: on two cores a general one takes as much of them as what is measured.
+    It has the gateway's own light client: the load shares its cores with what is measured.
     """
 
     def __init__(self, address: str, key: str, model: str) -> None:

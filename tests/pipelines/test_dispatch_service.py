@@ -24,13 +24,8 @@ from pipelines.dispatch_service import Dispatched, DispatchService, answer, name
 from pipelines.environment import LocalEnvironment
 from pipelines.recipe import load_recipe
 from pipelines.runs import RunFolder
+from tests.pipelines.small import RECIPE
 
-RECIPE = """
-version: 1
-name: small
-resolve: {root: data, sources: [{path: a.jsonl}]}
-train: [{finetune: {}}]
-"""
 SPEC = "the text of a compiled graph"
 
 

@@ -24,14 +24,8 @@ from pipelines.environment import LocalEnvironment
 from pipelines.recipe import load_recipe
 from pipelines.runs import RunFolder
 from tests.core.keyring import Keyring
+from tests.pipelines.small import RECIPE
 
-RECIPE = """
-version: 1
-name: small
-endpoint: helpdesk
-resolve: {root: data, sources: [{path: a.jsonl}]}
-train: [{finetune: {}}]
-"""
 SPEC = "the text of a compiled lifecycle"
 NOW = datetime.now(UTC)
 A_WORD = dict.fromkeys(COLUMNS.names)

@@ -24,6 +24,7 @@ from pipelines.compile import Compiled
 from pipelines.environment import LocalEnvironment
 from pipelines.recipe import load_recipe
 from pipelines.runs import Launch, RunFolder, Runs
+from tests.pipelines.small import RECIPE
 
 
 def launched(runs: Runs, name: str) -> RunFolder:
@@ -128,14 +129,6 @@ def test_a_run_that_has_ended_is_not_cancelled(runs: Runs) -> None:
     folder.write(a_run("one", State.DONE))
     with pytest.raises(Conflict, match="run one is done already; there is nothing to cancel"):
         local_run.cancel(folder)
-
-
-RECIPE = """
-version: 1
-name: small
-resolve: {root: data, sources: [{path: a.jsonl}]}
-train: [{finetune: {}}]
-"""
 
 
 @pytest.fixture

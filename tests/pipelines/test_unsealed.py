@@ -10,14 +10,8 @@ from components.serve.log.segment import Mark, Name, Segment, frame
 from pipelines.commands import work
 from pipelines.environment import load_environment
 from pipelines.unsealed import unsealed
+from tests.pipelines.small import RECIPE
 
-RECIPE = """
-version: 1
-name: small
-endpoint: helpdesk
-resolve: {root: data, sources: [{path: a.jsonl}]}
-train: [{finetune: {}}]
-"""
 JOURNAL = Path(".sluice/serving/helpdesk/journals/0123456789ab")
 
 

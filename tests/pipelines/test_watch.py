@@ -11,14 +11,7 @@ import pytest
 from pipelines import follow, schedule
 from pipelines.follow import Finished
 from pipelines.runs import RunFolder
-
-RECIPE = """
-version: 1
-name: small
-endpoint: helpdesk
-resolve: {root: data, sources: [{path: a.jsonl}]}
-train: [{finetune: {}}]
-"""
+from tests.pipelines.small import RECIPE
 
 
 @pytest.fixture(autouse=True)

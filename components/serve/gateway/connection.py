@@ -1,6 +1,7 @@
 """Connections to a model server: HTTP/1.1 as far as one server on the same machine or network needs it.
 
-A general client costs more time for a request than all that the gateway does with it (``make bench-serve``).
+Each request passes here, and a general client was the largest part of what a gateway did with one; ``make bench-serve``
+says what is left.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class Writer:
         self._to_sync.put((self._segment, waiting))
 
     def _sync_all(self) -> None:
-        """In the thread, which is our own: an executor costs more than all else that is done for a row here."""
+        """In the thread, which is our own: an executor would make a future and take locks for each row."""
         while asked := self._to_sync.get():
             segment, waiting = asked
             trouble = None

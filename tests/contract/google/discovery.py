@@ -14,6 +14,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from tests.contract.loopback import Wrong
+
 Document = dict[str, Any]
 SYSTEM = {"$alt", "alt", "fields", "key", "prettyPrint", "quotaUser", "userProject", "uploadType", "upload_id"}
 """Parameters that every method takes (https://cloud.google.com/apis/docs/system-parameters)."""
@@ -26,10 +28,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
 }
 _AS_TEXT = ("int64", "uint64")
-
-
-class Wrong(Exception):
-    """A request that the service's description does not have."""
 
 
 @dataclass(frozen=True)

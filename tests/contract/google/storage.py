@@ -20,8 +20,9 @@ from uuid import uuid4
 import google_crc32c
 from aiohttp import web
 
-from tests.contract.google.discovery import Wrong, discovery
+from tests.contract.google.discovery import discovery
 from tests.contract.google.server import ApiError, Request
+from tests.contract.loopback import Wrong
 
 ABSENT = "The specified bucket does not exist."
 

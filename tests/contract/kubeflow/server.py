@@ -12,15 +12,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
 
-from tests.contract.google.server import Fault
+from tests.contract.loopback import Loopback, Wrong, dropped
 
 ROUTES = {
     "healthz": ("GET", r"/apis/v2beta1/healthz"),
@@ -43,66 +40,30 @@ LISTS = {"experiments": "experiments", "runs": "runs", "recurringruns": "recurri
 QUERY = {"page_size", "page_token", "sort_by", "filter", "namespace", "experiment_id"}
 
 
-class Wrong(Exception):
-    """A request that the server's own models do not have."""
-
-
-class Server:
+class Server(Loopback):
     """The fake. ``items`` is all that it holds, by kind and id; a test may change it, as a cluster would."""
 
     def __init__(self, version: str = "2.17.0", *, multi_user: bool = False) -> None:
+        super().__init__()
         self.version, self.multi_user = version, multi_user
         self.items: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in MODELS}
         self.logs: dict[str, str] = {}
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
-        self.wrong: list[str] = []
-        self.faults: dict[str, list[Fault]] = {}
         self.most_enabled, self.page = 0, 100
-        self.address = ""
 
-    def fail(self, operation: str, how: int | str, **more: Any) -> None:
-        """Makes the next requests of an operation fail."""
-        self.faults.setdefault(operation, []).append(Fault(how, **more))
-
-    @contextmanager
-    def running(self) -> Iterator[Server]:
-        """Listens, in a thread, while the block runs; fails at its end for requests that did not fit."""
-        loop, up, self._stopped = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-        thread = threading.Thread(target=lambda: loop.run_until_complete(self._serve(up)), daemon=True)
-        thread.start()
-        assert up.wait(20)
-        try:
-            yield self
-        finally:
-            loop.call_soon_threadsafe(self._stopped.set)
-            thread.join(20)
-            loop.close()
-        assert not self.wrong, "requests that the server does not have:\n" + "\n".join(self.wrong)
-
-    async def _serve(self, up: threading.Event) -> None:
-        application = web.Application(client_max_size=64 * 1024**2)
-        application.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(application, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        up.set()
-        await self._stopped.wait()
-        await runner.cleanup()
-
-    async def _answer(self, came: web.Request) -> web.StreamResponse:
+    async def answer(self, came: web.Request) -> web.StreamResponse:
+        """What the server answers, or a fault."""
         data = await came.read()
         name, names = self._operation(came)
         self.asked.append(name)
         self.headers.append(dict(came.headers))
-        faults = self.faults.get(name, [])
-        fault = faults.pop(0) if faults else None
+        fault = self.fault_of(name)
         if fault and isinstance(fault.how, int):
             words = {"code": 13, "message": "the fake was told to say so"}
             return web.json_response(words, status=fault.how, headers=fault.headers)
         if fault and fault.how == "drop before":
-            return _dropped(came)
+            return dropped(came)
         try:
             found = self._done(name, names, dict(came.query), json.loads(data) if data else None)
         except Wrong as error:
@@ -113,7 +74,7 @@ class Server:
         except FileExistsError as error:
             return web.json_response({"code": 6, "message": f"{error} exists"}, status=409)
         if fault and fault.how == "drop after":
-            return _dropped(came)
+            return dropped(came)
         if fault:
             await asyncio.sleep(fault.seconds)
         return found if isinstance(found, web.Response) else web.json_response(found)
@@ -242,9 +203,3 @@ def check_graph(documents: dict[str, Any], parameters: dict[str, Any]) -> None:
     missing = [name for name, one in inputs.items() if name not in parameters and not one.get("isOptional")]
     if missing:
         raise Wrong(f"the graph wants {missing}")
-
-
-def _dropped(came: web.Request) -> web.StreamResponse:
-    assert came.transport
-    came.transport.abort()
-    return web.Response()

@@ -23,13 +23,8 @@ from pipelines.compile import Compiled
 from pipelines.environment import KubeflowEnvironment
 from pipelines.recipe import load_recipe
 from pipelines.runs import Launch
+from tests.pipelines.small import RECIPE
 
-RECIPE = """
-version: 1
-name: small
-resolve: {root: data, sources: [{path: a.jsonl}]}
-train: [{finetune: {}}]
-"""
 TASKS = {
     name: {"componentRef": {"name": name}, "taskInfo": {"name": name.capitalize()}, "dependentTasks": after}
     for name, after in {"resolve": [], "decide": ["resolve"], "request": ["decide"]}.items()
