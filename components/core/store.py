@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -244,6 +245,8 @@ def _opened(uri: str) -> tuple[Any, str]:
         # gcsfs's other class asks over gRPC, before each use, which kind of bucket it is.
         from gcsfs.core import GCSFileSystem  # type: ignore[import-untyped]
 
+        # What it gives up on is raised and told as a sentence; it would also print the way there.
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
         system = GCSFileSystem(use_listings_cache=False)
         return system, str(system._strip_protocol(uri))
     options = {"use_listings_cache": False} if uri.startswith("s3://") else {}

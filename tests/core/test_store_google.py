@@ -49,6 +49,14 @@ def test_who_may_not_look_is_told_and_not_that_nothing_is_there(cloud, how) -> N
             use()
 
 
+def test_what_the_client_gives_up_on_is_told_once_and_without_the_way_there(cloud, caplog) -> None:
+    server, _, store = cloud
+    server.fail("objects.insert", 403)
+    with pytest.raises(Failed, match="cannot create key"):
+        store.create("key", b"")
+    assert caplog.records == []
+
+
 def test_a_large_file_that_is_cut_on_its_way_arrives_whole(cloud, tmp_path: Path) -> None:
     _, service, store = cloud
     (tmp_path / "in").write_bytes(bytes(range(256)) * 40_000)
