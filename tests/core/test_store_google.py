@@ -51,7 +51,7 @@ def test_who_may_not_look_is_told_and_not_that_nothing_is_there(cloud, how) -> N
 
 def test_what_the_client_gives_up_on_is_told_once_and_without_the_way_there(cloud, caplog) -> None:
     server, _, store = cloud
-    server.fail("objects.insert", 403)
+    server.fail("objects.insert", 409)
     with pytest.raises(Failed, match="cannot create key"):
         store.create("key", b"")
     assert caplog.records == []
