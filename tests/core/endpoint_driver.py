@@ -22,13 +22,16 @@ ENDPOINT = "helpdesk"
 
 
 def change(endpoints: Endpoints, decision: str) -> None:
-    """Makes one generation, however often somebody else is first."""
+    """Makes one generation, however often somebody else is first; waits longer each time, as a crowd has to."""
+    longest = 0.01
     while True:
         state = endpoints.read(ENDPOINT)
         new = state.model_copy(update={"generation": state.generation + 1, "decision": decision})
         try:
             endpoints.compare_and_set(new)
         except Conflict:
+            time.sleep(random.uniform(0, longest))
+            longest = min(longest * 2, 2.0)
             continue
         return
 
@@ -70,7 +73,9 @@ def drive(address: str, notes: Path, writers: int, changes: int, victims: int) -
     os.close(go)
     moments = random.Random(writers)
     for child in doomed:
-        time.sleep(moments.uniform(0.01, 0.05))
+        before = os.fstat(told).st_size
+        while os.fstat(told).st_size == before:  # each dies in the midst of the others' changes, however slow these are
+            time.sleep(moments.uniform(0.01, 0.05))
         os.kill(child, signal.SIGKILL)
     killed = sum(os.WIFSIGNALED(os.waitpid(child, 0)[1]) for child in doomed)
     failed = sum(os.waitpid(child, 0)[1] != 0 for child in patient)

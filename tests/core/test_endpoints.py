@@ -142,7 +142,7 @@ def storm(address: str, tmp_path: Path, writers: int, changes: int, victims: int
     """Generations without gap, none lost, none double, however many write and die."""
     command = [sys.executable, "-m", "tests.core.endpoint_driver", address, str(tmp_path / "told")]
     command += [str(writers), str(changes), str(victims)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=250)
     found = json.loads(done.stdout)
     print(f"{writers} writers, {found['killed']} more killed: {len(found['generations'])} generations")
     assert (found["killed"], found["failed"], done.stderr) == (victims, 0, "")
