@@ -188,7 +188,7 @@ class Attempt:
         ``rows_in`` counts the rows of the input that the step works through, ``created`` those that it made itself,
         ``merged`` those that another row stands for; what was written and rejected, the attempt counted. Outputs
         of kind ``report`` are not counted. ``word`` is the unnamed output; with ``said``, a sentence about it, it is
-        a decision, which the report names. ``section`` is HTML that the step's page begins with. Raises InvalidInput
+        a decision. The report has both: where a service does not hand a task's outputs on, it is read there. ``section`` is HTML that the step's page begins with. Raises InvalidInput
         when more rows were rejected than ``settings.max_reject_share`` allows; the rejected rows stay in the store.
         """
         self._rejects.close()
@@ -202,7 +202,7 @@ class Attempt:
         producer = Producer(step=self.step, code=self.code, image=self.image, settings=sha256(settings.encode()))
         parents = tuple(manifest.as_parent(role) for role, manifest in (inputs or {}).items())
         manifests = {role: self._manifest(role, draft, producer, parents) for role, draft in outputs.items()}
-        report = self._report(rows=rows, inputs=parents, outputs=manifests, word=word if said else "", said=said)
+        report = self._report(rows=rows, inputs=parents, outputs=manifests, word=word, said=said)
         self.store.write(self.report_key, report.to_bytes())
         for manifest in manifests.values():
             self.store.write(manifest.key, manifest.to_bytes())

@@ -99,5 +99,5 @@ class Report(Contract):
     outputs: dict[str, Reference] = {}
     rejects: tuple[Shard, ...] = Field(default=(), description="The rejected rows, each with its reason.")
     error: StepError | None = None
-    word: str = Field(default="", description="What the step decided; the graph branches on it.")
+    word: str = Field(default="", description="The step's unnamed output, such as what it decided; the graph branches on it.")
     said: str = Field(default="", description="What came of it, a sentence for a person, where rows do not say it.")

@@ -1,6 +1,6 @@
 """Vertex AI's pipeline jobs and schedules, as far as Sluice uses them.
 
-It does not imitate: that anything runs (a test moves states on with ``move`` and ``fire``), Vertex's own checks of a
+It does not imitate: that anything runs (a test moves states on with ``move`` and ``fire``; ``Cluster`` does run it), Vertex's own checks of a
 graph, of a network or of an account, states between asking for a cancel and its end, more than one page of a list,
 filters other than ours, an upper bound of schedules, what a cron means, and how long a name stays taken after deletion.
 That ``{{$.pipeline_job_schedule_time_utc}}`` is filled in where it stands in ``parameterValues`` is from the sources.
@@ -40,9 +40,13 @@ class Vertex:
             return getattr(self, f"_{verb}_job")(place, request)
         return getattr(self, f"_{verb}_schedule")(place, request)
 
+    def job(self, run: str) -> Document:
+        """The job of that id."""
+        return next(job for name, job in self.jobs.items() if name.endswith("/" + run))
+
     def move(self, run: str, state: str, *tasks: Document, **more: Any) -> None:
         """Brings a job to a state, ``RUNNING``, with these task details; what is known of others stays."""
-        job = next(job for name, job in self.jobs.items() if name.endswith("/" + run))
+        job = self.job(run)
         job.update(state=f"PIPELINE_STATE_{state}", startTime=_now(), **more)
         details = {task["taskName"]: task for task in job.get("jobDetail", {}).get("taskDetails", [])}
         for number, task in enumerate(tasks):
