@@ -25,7 +25,7 @@ import pyarrow as pa
 from components.core.canonical import canonical_json, digest_of_sorted, sha256
 from components.core.errors import InvalidInput, SluiceError
 from components.core.manifest import MANIFEST, Kind, Manifest, ModelFacts, Parent, Producer, Shard, Source, file_name
-from components.core.report import Cost, Example, Figure, Report, Rows, Series, StepError
+from components.core.report import REPORT, Cost, Example, Figure, Report, Rows, Series, StepError
 from components.core.rows import REJECTS, SCHEMAS, Row, RowWriter, read_batches
 from components.core.settings import StepSettings
 from components.core.store import Store
@@ -112,7 +112,7 @@ class Attempt:
     @property
     def report_key(self) -> str:
         """Where this attempt's report lies."""
-        return f"{self.folder}/report.json"
+        return f"{self.folder}/{REPORT}"
 
     def read(self, manifest: Manifest, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of an input, as a stream of batches."""
@@ -185,11 +185,12 @@ class Attempt:
     ) -> Outcome:
         """Ends the attempt: checks that its rows add up, writes the report, then the manifests.
 
-        ``rows_in`` counts the rows of the input that the step works through, ``created`` those that it made itself,
-        ``merged`` those that another row stands for; what was written and rejected, the attempt counted. Outputs
-        of kind ``report`` are not counted. ``word`` is the unnamed output; with ``said``, a sentence about it, it is
-        a decision. The report has both: where a service does not hand a task's outputs on, it is read there. ``section`` is HTML that the step's page begins with. Raises InvalidInput
-        when more rows were rejected than ``settings.max_reject_share`` allows; the rejected rows stay in the store.
+        ``rows_in`` counts the rows of the input that the step works through, ``created`` those that it made
+        itself, ``merged`` those that another row stands for; what was written and rejected, the attempt
+        counted. Outputs of kind ``report`` are not counted. ``word`` is the unnamed output; with ``said``, a
+        sentence about it, it is a decision. The report has both: where a service does not hand a task's outputs
+        on, it is read there. ``section`` is HTML that the step's page begins with. Raises InvalidInput when
+        more rows were rejected than ``settings.max_reject_share`` allows; the rejected rows stay in the store.
         """
         self._rejects.close()
         out = {

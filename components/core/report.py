@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from components.core.contract import Contract
 from components.core.manifest import Parent, Part, Reference, Shard
 
+REPORT = "report.json"
+"""The name of a report in its attempt's folder."""
+
 
 class Rows(Part):
     """Where the rows went: in + created = out + rejected + merged."""
@@ -99,5 +102,12 @@ class Report(Contract):
     outputs: dict[str, Reference] = {}
     rejects: tuple[Shard, ...] = Field(default=(), description="The rejected rows, each with its reason.")
     error: StepError | None = None
-    word: str = Field(default="", description="The step's unnamed output, such as what it decided; the graph branches on it.")
+    word: str = Field(
+        default="", description="The step's unnamed output, such as what it decided; the graph branches on it."
+    )
     said: str = Field(default="", description="What came of it, a sentence for a person, where rows do not say it.")
+
+    @property
+    def key(self) -> str:
+        """Where it lies in the store."""
+        return f"{self.step}/{self.attempt}/{REPORT}"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from components.core.errors import ExitCode
+from components.core.moment import parse_moment
 from components.core.report import Report
 from components.core.run import Run, State, StepRun
 from components.core.store import Store
+from pipelines.backends.lineage import reports_behind
 from pipelines.backends.record import (
     ASKS,
     VERDICTS,
     decided,
     leave_of,
-    read_report,
     reported,
     step_runs,
     with_cost,
@@ -23,6 +24,9 @@ from pipelines.backends.service import JobState, TaskState
 from pipelines.environment import environment_from
 from pipelines.recipe import recipe_from
 from pipelines.runs import Launch
+
+Leave = dict[str, Any] | None
+"""A task's last line, as ``leave_of`` reads it."""
 
 
 def record(launch: Launch, spec: dict[str, Any], job: JobState, store: Store, log: Callable[[str], str]) -> Run:
@@ -35,13 +39,17 @@ def record(launch: Launch, spec: dict[str, Any], job: JobState, store: Store, lo
         state=job.state, started=job.started, ended=job.ended, error=job.error,
     )  # fmt: skip
     steps, verdict = list[StepRun](), State.DONE
-    for step in step_runs(spec):
+    planned = step_runs(spec)
+    leaves = {name: leave_of(log(name)) for name, task in job.tasks.items() if task.state in (State.DONE, State.FAILED)}
+    reports = _reports(spec, [step.name for step in planned], job.tasks, leaves, store)
+    for step in planned:
         task = job.tasks.get(step.name)
         if task is None:
             ended = job.state.final
             steps.append(step.model_copy(update={"state": State.SKIPPED}) if ended else step)
             continue
-        told, report = _step(step, task, store, log)
+        report = reports.get(step.name)
+        told = _step(step, task, leaves.get(step.name), report)
         steps.append(told)
         if report is None:
             continue
@@ -54,21 +62,29 @@ def record(launch: Launch, spec: dict[str, Any], job: JobState, store: Store, lo
     return _ended(run.model_copy(update={"steps": tuple(steps)}), verdict)
 
 
-def _step(step: StepRun, task: TaskState, store: Store, log: Callable[[str], str]) -> tuple[StepRun, Report | None]:
-    """What is known of one step, and its report."""
-    leave = leave_of(log(step.name)) if task.state in (State.DONE, State.FAILED) and not task.report else None
-    key = task.report or (leave["report"] if leave else "")
-    report = read_report(store, key)
+def _reports(
+    spec: dict[str, Any], order: list[str], tasks: Mapping[str, TaskState], leaves: Mapping[str, Leave], store: Store
+) -> dict[str, Report]:
+    """The tasks' reports: as the service hands them on, as a task said when it left, or by who read its outputs."""
+    known = {name: task.report or (leaves.get(name) or {}).get("report", "") for name, task in tasks.items()}
+    found = reports_behind(spec, known, order, store)
+    return {name: report for name, report in found.items() if name in tasks}
+
+
+def _step(step: StepRun, task: TaskState, leave: Leave, report: Report | None) -> StepRun:
+    """What is known of one step. One whose report is older than the task was answered from the service's cache."""
     error, code = "", 0
     if task.state is State.FAILED:
         said = leave if leave and leave["exit_code"] else None
         error = said["message"] if said else f"{step.title}: {task.error or 'ended without a word'}"
         code = said["exit_code"] if said else int(ExitCode.FAILED)
+    older = report is not None and bool(task.started) and parse_moment(report.started) < parse_moment(task.started)
     update = {
-        "state": task.state, "cached": task.cached, "attempts": task.attempts, "started": task.started,
-        "seconds": round(task.seconds, 3), "error": error, "exit_code": code, **reported(key, report),
+        "state": task.state, "cached": task.cached or (leave is None and older), "attempts": task.attempts,
+        "started": task.started, "seconds": round(task.seconds, 3), "error": error, "exit_code": code,
+        **reported(report.key if report else "", report),
     }  # fmt: skip
-    return step.model_copy(update=update), report
+    return step.model_copy(update=update)
 
 
 def _ended(run: Run, verdict: State) -> Run:

@@ -1,4 +1,4 @@
-"""One job of a ``Cluster``, in a process of its own: runs a compiled graph and prints what happens, a JSON line each."""
+"""One job of a ``Cluster`` in a process of its own: runs a compiled graph and prints what happens, in JSON lines."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ import yaml
 
 from components.core.manifest import Manifest
 from components.core.store import Store
+from pipelines.demo.tickets import write_tickets
+from pipelines.environment import load_environment
 from tests.contract.cluster import Cluster, KubeflowPlay, VertexPlay
 from tests.contract.google.cloud_logging import CloudLogging
 from tests.contract.google.server import Server as Google
@@ -23,8 +25,6 @@ from tests.contract.google.storage import Storage
 from tests.contract.google.vertex import Vertex
 from tests.contract.kubeflow.server import Server as Kubeflow
 from tests.end_to_end.conftest import RECIPE, Project
-from pipelines.demo.tickets import write_tickets
-from pipelines.environment import load_environment
 
 NOW = "2026-02-01T00:00:00+00:00"
 HERE = """
@@ -87,13 +87,19 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 def contents(project: Project, env: str, store: str) -> dict[str, dict]:
     """What the outputs of a lifecycle's steps are, wherever they lie and whoever made them."""
     found, opened = {}, Store(store)
-    run = next(run for run in json.loads(project.sluice("runs", "--json", "--env", env).stdout) if run["graph"] == "lifecycle")
+    run = next(
+        run for run in json.loads(project.sluice("runs", "--json", "--env", env).stdout) if run["graph"] == "lifecycle"
+    )
     for step in run["steps"]:
         for role, output in step["outputs"].items():
             manifest = Manifest.read(opened.read_verified(output["key"], output["digest"]), role)
             found[f"{step['name']}/{role}"] = {
-                "content": manifest.content_digest, "rows": manifest.rows, "bytes": manifest.bytes,
-                "kind": manifest.kind, "producer": manifest.producer.model_dump(), "suites": manifest.suites,
+                "content": manifest.content_digest,
+                "rows": manifest.rows,
+                "bytes": manifest.bytes,
+                "kind": manifest.kind,
+                "producer": manifest.producer.model_dump(),
+                "suites": manifest.suites,
             }
     return found
 

@@ -1,8 +1,9 @@
 """Vertex AI's pipeline jobs and schedules, as far as Sluice uses them.
 
-It does not imitate: that anything runs (a test moves states on with ``move`` and ``fire``; ``Cluster`` does run it), Vertex's own checks of a
-graph, of a network or of an account, states between asking for a cancel and its end, more than one page of a list,
-filters other than ours, an upper bound of schedules, what a cron means, and how long a name stays taken after deletion.
+It does not imitate: that anything runs (a test moves states on with ``move`` and ``fire``; ``Cluster`` does run it),
+Vertex's own checks of a graph, of a network or of an account, states between asking for a cancel and its end, more
+than one page of a list, filters other than ours, an upper bound of schedules, what a cron means, and how long a name
+stays taken after deletion.
 That ``{{$.pipeline_job_schedule_time_utc}}`` is filled in where it stands in ``parameterValues`` is from the sources.
 """
 
