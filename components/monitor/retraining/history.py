@@ -2,12 +2,15 @@
 
 Earlier windows are found through the records that drift leaves, retrainings through the signed decisions in the store:
 whoever can write into the store can neither forge a retraining that holds the next one up, nor spend the budget.
+
+What is read is bounded by what the policy needs, not by the age of the store: the last windows by the names of their
+records, and the decisions that were written since the month or the cool-down began, by the store's own clock.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from components.core.canonical import sha256
 from components.core.decision import FOLDER, Decision, DecisionKind, Evidence, Reason, Verdict, payload_of
@@ -15,9 +18,10 @@ from components.core.errors import InvalidInput, Refused
 from components.core.manifest import Manifest, Parent, Reference, read_manifest
 from components.core.moment import parse_moment
 from components.core.report import Report
-from components.core.signing import verify
+from components.core.signing import SKEW, verify
 from components.core.store import Store
 from components.core.trust import TrustRoots
+from components.core.whole_file import SUFFIX
 from components.monitor.figures import Figures
 from components.monitor.observe.records import Compared, compared_key, comparisons, figures_of, last_comparison
 from components.monitor.retraining.rule import MONTH, History, Retrained
@@ -46,7 +50,9 @@ def history_of(
     until = parse_moment(figures.until)
     released = parse_moment(figures.released) if figures.released else None
     damaged: dict[str, str] = {}
-    compared = comparisons(store, figures.endpoint, damaged, until, released)
+    # One more than is kept says whether there are any before them.
+    compared = list(comparisons(store, figures.endpoint, damaged, until, released, policy.look_back + 1))
+    seen_all = len(compared) + len(damaged) <= policy.look_back
     own = [one for one in compared if (one.model, one.released) == (figures.model, figures.released)]
     kept = own[-policy.look_back :]
     longest = max(MONTH, timedelta(hours=policy.cool_down_hours))
@@ -55,7 +61,7 @@ def history_of(
     windows = [(one, found) for one in kept if (found := _figures(store, one, damaged))]
     history = History(
         windows=tuple(found for _, found in windows),
-        complete=len(kept) == len(own),
+        complete=seen_all,
         damaged=tuple(damaged),
         compared_until=last.isoformat() if last else "",
         retrainings=tuple(Retrained(decision.issued_at, _cost_in(decision)) for decision, _ in decisions),
@@ -117,9 +123,12 @@ def _cpu_seconds(store: Store, key: str) -> float:
 def _retrainings(
     store: Store, endpoint: str, environment: str, roots: TrustRoots, span: tuple[datetime, datetime]
 ) -> tuple[list[tuple[Decision, str]], tuple[Reason, ...]]:
-    """Decisions to retrain that verify, with their envelopes' digests, the first one first; and what does not."""
+    """Decisions to retrain that verify, with their envelopes' digests, the first one first; and what does not.
+
+    Only those both written and issued in the span: nobody acts on one that was signed in the future.
+    """
     found, ignored = [], []
-    for key in store.list(FOLDER):
+    for key in _written_since(store, min(span[1], datetime.now(UTC)) - (span[1] - span[0]) - SKEW):
         envelope = store.read(key)
         try:
             stated = Decision.from_statement(payload_of(envelope, key), key)
@@ -131,6 +140,12 @@ def _retrainings(
         except (Refused, InvalidInput) as error:
             ignored.append(Reason(code="decision_ignored", text=f"It did not count that {error}."))
     return sorted(found, key=lambda pair: pair[0].issued_at), tuple(ignored)
+
+
+def _written_since(store: Store, moment: datetime) -> list[str]:
+    """Keys of the decisions that were written at a moment or later, told by a listing: it reads none of them."""
+    entries = store.entries(FOLDER)
+    return [entry.key for entry in entries if entry.modified >= moment and not entry.key.endswith(SUFFIX)]
 
 
 def _verified(envelope: bytes, key: str, roots: TrustRoots) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -155,6 +156,33 @@ def test_a_longer_cool_down_than_a_month_looks_back_further(watched: Watched) ->
     watched.settings = Retraining(cool_down_hours=24 * 40)
     watched.retrained(START + 5 * WEEK - timedelta(days=39))
     assert "cool_down" in codes(watched)
+
+
+def test_what_was_written_before_the_month_began_is_not_even_read(watched: Watched) -> None:
+    """A store holds years of hourly decisions."""
+    watched.store.write("decisions/garbage.json", b"{")
+    began = START + 5 * WEEK - timedelta(days=30)
+    for days, told in ((1, True), (-1, False)):
+        written = (began + timedelta(days=days)).timestamp()
+        os.utime(watched.folder / "store/decisions/garbage.json", (written, written))
+        assert ("decision_ignored" in codes(watched)) is told
+
+
+def test_a_rehearsal_ahead_of_the_clock_is_held_to_the_budget_too(watched: Watched) -> None:
+    """Its decisions were written long before the month that they are about."""
+    far = 5_000
+    for number in range(far, far + 4):
+        watched.evidence(number)
+    watched.retrained(START + (far + 5) * WEEK - timedelta(hours=1))
+    found = watched.decided(watched.week(far + 4, 150)).reasons
+    assert "cool_down" in [reason.code for reason in found]
+
+
+def test_windows_before_those_that_are_looked_at_are_not_even_read(watched: Watched) -> None:
+    watched.settings = Retraining(look_back=3)
+    watch(watched, 5)
+    watched.store.write(compared_key(ENDPOINT, START + WEEK), b"")
+    assert watched.week(5).word == "wait"
 
 
 def test_the_oldest_windows_are_left_out_and_the_reference_stands_in(watched: Watched) -> None:
