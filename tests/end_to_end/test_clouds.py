@@ -9,12 +9,14 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
 from components.core.manifest import Manifest
+from components.core.request_log import RequestLog, Table
 from components.core.store import Store
 from pipelines.demo.tickets import write_tickets
 from pipelines.environment import load_environment
@@ -25,16 +27,9 @@ from tests.contract.google.storage import Storage
 from tests.contract.google.vertex import Vertex
 from tests.contract.kubeflow.server import Server as Kubeflow
 from tests.end_to_end.conftest import RECIPE, Project
+from tests.monitor.traffic import World, traffic, write_partition, written
 
 NOW = "2026-02-01T00:00:00+00:00"
-HERE = """
-version: 1
-name: {backend}
-backend: local
-store: ./.sluice/store
-runs: ./runs
-state: ./.sluice
-"""
 
 
 @dataclass
@@ -79,34 +74,51 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         there = environment_of(request.param, tmp_path, address)
         (tmp_path / "there.yaml").write_text(yaml.safe_dump(there))
         project = Project(tmp_path)
-        project.sluice("keys", "new", "release", "--env", "local")
         cluster = stack.enter_context(Cluster(tmp_path / "machines", play).running())
         yield Cloud(project, request.param, cluster)
 
 
-def contents(project: Project, env: str, store: str) -> dict[str, dict]:
-    """What the outputs of a lifecycle's steps are, wherever they lie and whoever made them."""
-    found, opened = {}, Store(store)
-    run = next(
-        run for run in json.loads(project.sluice("runs", "--json", "--env", env).stdout) if run["graph"] == "lifecycle"
-    )
+def outputs(project: Project, env: str, graph: str) -> dict[str, dict]:
+    """What a run's steps put into the store: manifests, without names and places, which each attempt has its own of."""
+    store = Store("gs://desk/store" if env == "there.yaml" else str(project.folder / ".sluice/store"))
+    runs = json.loads(project.sluice("runs", "--json", "--env", env).stdout)
+    run = next(run for run in runs if run["graph"] == graph)
+    found = {}
     for step in run["steps"]:
         for role, output in step["outputs"].items():
-            manifest = Manifest.read(opened.read_verified(output["key"], output["digest"]), role)
-            found[f"{step['name']}/{role}"] = {
-                "content": manifest.content_digest,
-                "rows": manifest.rows,
-                "bytes": manifest.bytes,
-                "kind": manifest.kind,
-                "producer": manifest.producer.model_dump(),
-                "suites": manifest.suites,
-            }
+            manifest = Manifest.read(store.read_verified(output["key"], output["digest"]), role)
+            document = manifest.model_dump(mode="json", exclude={"key", "shards", "sources", "parents"})
+            parents = [parent.model_dump(include={"role", "content_digest"}) for parent in manifest.parents]
+            found[f"{step['name']}/{role}"] = document | {"parents": parents}
     return found
 
 
-def test_a_lifecycle_and_its_release_leave_what_they_leave_here(cloud: Cloud, finished: Project) -> None:
+def talk(project: Project, env: str, requests: str, model: str, since: datetime) -> str:
+    """An hour of users who ask what the model serves, from its release on; says when it ends."""
+    until = datetime.now(UTC)
+    asked, said = traffic(200, seed=1, world=World(feedback=1.0), since=since, model=model)
+    share = (until - since) / timedelta(days=7)
+    for row in (*asked, *said):
+        row["endpoint"] = "tiny"
+        for name in {"started", "ended", "at"} & row.keys():
+            row[name] = written(since + (datetime.fromisoformat(row[name]) - since) * share)
+    log = RequestLog(requests)
+    write_partition(log, Table.REQUESTS, asked, until, endpoint="tiny")
+    write_partition(log, Table.FEEDBACK, said, until, endpoint="tiny")
+    return written(datetime.now(UTC))
+
+
+@pytest.mark.long
+def test_all_graphs_leave_on_a_cloud_what_they_leave_here(cloud: Cloud) -> None:
     project = cloud.project
-    done = project.sluice("run", "recipe.yaml", "--env", "there.yaml", "--now", NOW, "--json")
-    runs = json.loads(done.stdout)
-    assert [(run["graph"], run["state"]) for run in runs] == [("lifecycle", "done"), ("release", "done")]
-    print(done.stderr)
+    for env, root in (("local", "data"), ("there.yaml", "gs://desk/data")):
+        done = project.sluice(
+            "run", "recipe.yaml", "--env", env, "--now", NOW, "--json", "--set", f"resolve.root={root}"
+        )
+        runs = json.loads(done.stdout)
+        assert [(run["graph"], run["state"]) for run in runs] == [("lifecycle", "done"), ("release", "done")]
+        assert {step["state"] for run in runs for step in run["steps"]} == {"done"}
+    for graph in ("lifecycle", "release"):
+        here, there = (outputs(project, env, graph) for env in ("local", "there.yaml"))
+        assert set(here) == set(there)
+        assert {name: one for name, one in there.items() if one != here[name]} == {}
