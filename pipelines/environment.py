@@ -23,6 +23,7 @@ from pydantic import (
 
 from components.core.canonical import canonical_json, sha256
 from components.core.errors import InvalidInput
+from components.core.signers import GOOGLE, key_version
 from components.serve.settings import Serving
 from pipelines import credentials, located_yaml
 
@@ -47,6 +48,8 @@ def _secret(reference: str) -> str:
 def _key(address: str) -> str:
     if not address.startswith(KEYS):
         raise ValueError(f"a key is named, never written; use one of {', '.join(KEYS)} and its place")
+    if address.startswith(GOOGLE):
+        key_version(address)
     return address
 
 

@@ -1,7 +1,7 @@
 """Signs decisions and verifies them: DSSE envelopes (https://github.com/secure-systems-lab/dsse), canonical bytes only.
 
-The signers are securesystemslib's. A key is named by its address there: ``file2:PATH`` for a private key in PEM,
-``gcpkms:…``, ``awskms:…`` or ``azurekms:…`` for one that never leaves a cloud's vault.
+The signers are securesystemslib's, and ours for Cloud KMS (``google_kms``). A key is named by its address:
+``file2:PATH`` for a private key in PEM, ``gcpkms:…``, ``awskms:…`` or ``azurekms:…`` for one in a cloud's vault.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from urllib.parse import urlparse
 
 from components.core.canonical import canonical_json, sha256
 from components.core.decision import Decision, decision_key
-from components.core.errors import Failed, InvalidInput, Refused
-from components.core.signers import load_signers
+from components.core.errors import Failed, InvalidInput, Refused, SluiceError
+from components.core.signers import GOOGLE, load_signers
 from components.core.store import Store
 from components.core.trust import TrustedKey, TrustRoots
 
@@ -70,6 +70,8 @@ def sign_payload(payload: bytes, payload_type: str, key_address: str, trusted: T
     envelope = Envelope(payload, payload_type, {})
     try:
         envelope.sign(Signer.from_priv_key_uri(key_address, _public(trusted)))
+    except SluiceError:
+        raise
     except (LibraryError, ValueError, TypeError, OSError) as error:
         raise InvalidInput(f"key {key_address}: cannot sign as {trusted.name}: {error}; name another key") from error
     except Exception as error:
@@ -169,6 +171,29 @@ def make_key_file(path: Path) -> dict[str, str]:
     except OSError as error:
         raise Failed(f"key {path}: cannot be written: {error.strerror}; free some space, or see who may") from error
     return public_fields(signer.public_key)
+
+
+def vault_key(address: str) -> dict[str, str]:
+    """The fields of the public part of a key that lies in a vault, as the vault gives it; it signs nothing for that.
+
+    Raises InvalidInput for a key that cannot sign, or in a vault whose public parts cannot be fetched here, and Failed
+    where the vault does not answer.
+    """
+    if not address.startswith(GOOGLE):
+        raise InvalidInput(
+            f"key {address}: its public part cannot be fetched from there; save it as a file, and name that: --public"
+        )
+    load_signers(address)
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from securesystemslib.signer import SSlibKey
+
+    from components.core.google_kms import public_part
+
+    part = public_part(address)
+    try:
+        return public_fields(SSlibKey.from_crypto(load_pem_public_key(part.pem), scheme=part.scheme))
+    except ValueError as error:
+        raise InvalidInput(f"key {address}: its public part is none: {error}; name another version") from error
 
 
 def public_fields(key: SSlibKey) -> dict[str, str]:

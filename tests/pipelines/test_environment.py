@@ -56,6 +56,14 @@ def test_a_backend_that_is_no_word_is_refused(tmp_path: Path, backend: object) -
     assert "backend: " in complaint(changed(tmp_path, "local", backend=backend))
 
 
+@pytest.mark.parametrize("version", ["", "/cryptoKeyVersions", "/cryptoKeyVersions/latest", "/cryptoKeyVersions/0"])
+def test_a_key_in_googles_vault_without_a_version_is_refused(tmp_path: Path, version: str) -> None:
+    address = f"gcpkms:projects/p/locations/l/keyRings/r/cryptoKeys/k{version}"
+    said = complaint(changed(tmp_path, "vertex", keys={"release": address}))
+    assert f"{address!r} pins no version of a key of Cloud KMS; write gcpkms:projects/PROJECT" in said
+    assert "vertex.yaml:" in said
+
+
 def test_an_example_is_only_sent_to_loopback(tmp_path: Path) -> None:
     found = complaint(changed(tmp_path, "kubeflow", host="https://kfp.company.example"))
     assert "is not a loopback address, and an example's image digests are made up" in found

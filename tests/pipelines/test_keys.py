@@ -22,6 +22,7 @@ from pipelines.keys import add_key, key_address, kinds, new_key, prepare, retire
 from tests.core.keyring import Keyring
 
 NOW = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
+VAULT = "gcpkms:projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1"
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_every_service_that_the_environment_names_gets_a_key_and_nobody_else(env
 
 
 def test_a_key_in_a_vault_is_not_made_here(environment: LocalEnvironment) -> None:
-    assert prepare(with_keys(environment, release="gcpkms:projects/p")) == []
+    assert prepare(with_keys(environment, release=VAULT)) == []
     assert prepare(with_keys(environment)) == []
     assert not Path(".sluice").exists()
 
@@ -178,8 +179,8 @@ def test_a_kind_that_there_is_not_gets_the_nearest() -> None:
 def test_where_a_key_lies(environment: LocalEnvironment, tmp_path: Path) -> None:
     assert key_address(environment, "release") == "file2:./.sluice/keys/release.pem"
     assert key_address(environment, "anna") == "file2:.sluice/keys/anna.pem"
-    named = with_keys(environment, anna="gcpkms:projects/p")
-    assert key_address(named, "anna") == "gcpkms:projects/p"
+    named = with_keys(environment, anna=VAULT)
+    assert key_address(named, "anna") == VAULT
     moved = environment.model_copy(update={"trust": str(tmp_path / "else" / "roots.json")})
     assert key_address(moved, "anna") == f"file2:{tmp_path}/else/keys/anna.pem"
 
@@ -333,7 +334,7 @@ def test_a_public_key_from_elsewhere_is_trusted_and_its_private_part_signs(
 
 
 def test_a_key_in_a_vault_is_added_and_neither_made_nor_rotated_here(environment: LocalEnvironment) -> None:
-    named = with_keys(environment, release="gcpkms:projects/p/cryptoKeyVersions/1")
+    named = with_keys(environment, release="awskms:alias/release")
     for use in (new_key, rotate_key):
         with pytest.raises(InvalidInput, match=r"lies in a vault .*keys add release --public FILE.pem"):
             use(named, "release")
