@@ -18,7 +18,7 @@ from pipelines.commands.people import approve, refuse
 from pipelines.commands.proof import bundle_, verify
 from pipelines.commands.registry import registry
 from pipelines.commands.serve import serve
-from pipelines.commands.watch import dispatch, schedule
+from pipelines.commands.watch import dispatch, schedule, schedules
 from pipelines.commands.work import cancel, compile_, demo, lint, monitor, run
 
 EXIT_CODES = "Exit codes: 0 done, 2 invalid input, 3 held or refused, 4 failed, 5 conflict, 130 broken off by Ctrl-C."
@@ -40,6 +40,7 @@ for command in (
     run,
     monitor,
     schedule,
+    schedules,
     dispatch,
     runs,
     status,

@@ -6,6 +6,8 @@
 | `runs/RUN/again-N` | that somebody took over from a submitter who was not heard of again |
 | `graphs/DIGEST.yaml` | the graph |
 
+What a schedule started (``cloud_schedule``) gets its launch when somebody looks.
+
 A folder here mirrors it (``RunFolder``): all that looks at runs looks there, whatever they ran on.
 """
 
@@ -32,11 +34,13 @@ from pipelines.compile import load_spec, parameters_of
 from pipelines.environment import CloudEnvironment
 from pipelines.runs import Launch, RunFolder, Runs, replace_text
 
-FOLDER = "runs"
+FOLDER, SCHEDULES = "runs", "schedules"
 LOOK_SECONDS = (1.0, 15.0)
 """How often a run is looked at: at first, and at most, once nothing has changed for a while."""
 LEASE = timedelta(seconds=90)
 """A submitter that has claimed a run and of whom the service has not heard for so long is taken for dead."""
+ENOUGH = 20
+"""So many scheduled runs in a row that are known already, from the newest back, and all older ones are."""
 PATIENCE = timedelta(minutes=15)
 """How long a service may be away before following gives up; the run goes on without it."""
 
@@ -92,10 +96,24 @@ class CloudRuns:
                 self.refresh(folder)
 
     def _mirror_all(self) -> None:
+        self._adopt()
         for key in self.store.list(FOLDER):
             run, _, name = key.removeprefix(f"{FOLDER}/").partition("/")
             if name == "launch.json" and not (self.runs.folder / run / "launch.json").exists():
                 self._mirror(Launch.read(self.store.read(key), key))
+
+    def _adopt(self) -> None:
+        """Writes down what schedules have started since somebody last looked: nobody of ours was there then."""
+        known = 0
+        for job in self.service.jobs():
+            template = f"{SCHEDULES}/{job.schedule}.json"
+            if not job.schedule or not self.store.exists(template):
+                continue
+            launch = Launch.read(self.store.read(template), template)
+            ours = launch.model_copy(update={"run": job.run, "now": job.scheduled or job.started})
+            known = 0 if self.store.create(f"{FOLDER}/{job.run}/launch.json", ours.to_bytes()) else known + 1
+            if known >= ENOUGH:
+                return
 
     def refresh(self, folder: RunFolder) -> Run:
         """Asks the service how far a run is, and records it. Raises Unsubmitted where it has no job."""

@@ -291,6 +291,7 @@ class KubeflowService:
             name=run.run_id, run=run.display_name, state=state_of(run), started=moment_of(run.created_at),
             ended=moment_of(run.finished_at), error=error_of(run),
             link=f"{self.environment.host.rstrip('/')}/#/runs/details/{run.run_id}",
+            schedule=run.recurring_run_id or "", scheduled=moment_of(run.scheduled_at) if run.recurring_run_id else "",
             tasks={one.display_name: task_of(one) for one in tasks if not _PLUMBING.fullmatch(one.display_name or "")},
         )  # fmt: skip
 
@@ -350,7 +351,9 @@ class KubeflowService:
     def _wanted(self, name: str) -> list[Any]:
         known = self._kept(name)
         if not known:
-            raise InvalidInput(f"schedule {name}: {self.environment.host} has none of that name; see `sluice schedule`")
+            raise InvalidInput(
+                f"schedule {name}: {self.environment.host} has none of that name; see `sluice schedules`"
+            )
         return known
 
     def _made(self, name: str, body: Any) -> list[Any]:
@@ -379,7 +382,8 @@ class KubeflowService:
         about, one = about_of(known[-1]), known[-1]
         link = f"{self.environment.host.rstrip('/')}/#/recurringrun/details/{one.recurring_run_id}"
         paused = all(each.status == "DISABLED" for each in known)
-        return ScheduleState(about["schedule"], about["cron"], about["zone"], paused, link=link)
+        version = str(one.recurring_run_id)
+        return ScheduleState(about["schedule"], about["cron"], about["zone"], paused, link=link, version=version)
 
     def _switch(self, one: Any, way: str) -> None:
         call = getattr(self._schedules, f"recurring_run_service_{way}_recurring_run")

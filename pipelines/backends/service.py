@@ -71,6 +71,10 @@ class JobState:
     link: str = ""
     """Where a person sees it in the service's console."""
     tasks: Mapping[str, TaskState] = field(default_factory=dict)
+    schedule: str = ""
+    """The version of the schedule that started it, as in ``ScheduleState``; empty where somebody submitted it."""
+    scheduled: str = ""
+    """The moment that it was scheduled for, UTC, ISO 8601."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class ScheduleState:
     upcoming: str = ""
     """UTC, ISO 8601; empty where the service does not say."""
     link: str = ""
+    version: str = ""
+    """The service's own name of the schedule with what it runs: another one each time that this is changed."""
 
 
 class Service(Protocol):

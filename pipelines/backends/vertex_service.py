@@ -270,7 +270,7 @@ class VertexService:
     def _existing(self, name: str) -> list[Any]:
         found = self._named(name)
         if not found:
-            raise InvalidInput(f"schedule {name}: there is none in {self._parent}; `sluice schedule` lists them")
+            raise InvalidInput(f"schedule {name}: there is none in {self._parent}; `sluice schedules` lists them")
         return found
 
     def _only(self, name: str) -> Any:
@@ -289,6 +289,7 @@ class VertexService:
             paused=one.state.name == "PAUSED",
             upcoming=_moment(one.next_run_time),
             link=self._link("schedules", one.name),
+            version=_version(one.name, one.create_pipeline_job_request.pipeline_job),
         )
 
     def _link(self, kind: str, name: str) -> str:
@@ -305,6 +306,8 @@ class VertexService:
             error=" ".join(job.error.message.split()),
             link=self._link("runs", job.name),
             tasks=_tasks(job),
+            schedule=_version(job.schedule_name, job) if job.schedule_name else "",
+            scheduled=str(dict(job.runtime_config.parameter_values).get("now", "")) if job.schedule_name else "",
         )
 
     def _entries(self, query: str) -> Iterator[Any]:
@@ -316,6 +319,11 @@ class VertexService:
                 page_size=1000,
             )
         )
+
+
+def _version(schedule: str, job: Any) -> str:
+    """A schedule and the graph that its jobs run: a schedule is changed in place, and what had begun goes on."""
+    return f"{schedule.rpartition('/')[2]}-{dict(job.labels).get('sluice-spec', '')}"
 
 
 def _tasks(job: Any) -> dict[str, TaskState]:

@@ -37,7 +37,6 @@ def local_environment(name: str) -> LocalEnvironment:
     environment = load_environment(name)
     if not isinstance(environment, LocalEnvironment):
         raise InvalidInput(
-            f"--env {name}: graphs compile for {environment.backend}, and are not yet submitted from here;"
-            " `sluice compile` writes them"
+            f"--env {name}: is {environment.backend}, and this works on this machine alone; name a local environment"
         )
     return environment

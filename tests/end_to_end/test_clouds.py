@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from components.core.manifest import Manifest
+from components.core.moment import parse_moment
 from components.core.request_log import RequestLog, Table
 from components.core.store import Store
 from pipelines.demo.tickets import write_tickets
@@ -29,6 +30,7 @@ from tests.contract.kubeflow.server import Server as Kubeflow
 from tests.end_to_end.conftest import RECIPE, Project
 from tests.monitor.traffic import World, traffic, write_partition, written
 
+THERE = "there.yaml"
 NOW = "2026-02-01T00:00:00+00:00"
 
 
@@ -72,17 +74,14 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         play = VertexPlay(vertex, logging) if request.param == "vertex" else KubeflowPlay(kubeflow)
         address = google.address if request.param == "vertex" else kubeflow.address
         there = environment_of(request.param, tmp_path, address)
-        (tmp_path / "there.yaml").write_text(yaml.safe_dump(there))
+        (tmp_path / THERE).write_text(yaml.safe_dump(there))
         project = Project(tmp_path)
         cluster = stack.enter_context(Cluster(tmp_path / "machines", play).running())
         yield Cloud(project, request.param, cluster)
 
 
-def outputs(project: Project, env: str, graph: str) -> dict[str, dict]:
-    """What a run's steps put into the store: manifests, without names and places, which each attempt has its own of."""
-    store = Store("gs://desk/store" if env == "there.yaml" else str(project.folder / ".sluice/store"))
-    runs = json.loads(project.sluice("runs", "--json", "--env", env).stdout)
-    run = next(run for run in runs if run["graph"] == graph)
+def outputs(run: dict, store: Store) -> dict[str, dict]:
+    """What a run's steps put into the store: their manifests, but for what each attempt has of its own."""
     found = {}
     for step in run["steps"]:
         for role, output in step["outputs"].items():
@@ -93,7 +92,7 @@ def outputs(project: Project, env: str, graph: str) -> dict[str, dict]:
     return found
 
 
-def talk(project: Project, env: str, requests: str, model: str, since: datetime) -> str:
+def talk(requests: str, model: str, since: datetime) -> str:
     """An hour of users who ask what the model serves, from its release on; says when it ends."""
     until = datetime.now(UTC)
     asked, said = traffic(200, seed=1, world=World(feedback=1.0), since=since, model=model)
@@ -110,15 +109,24 @@ def talk(project: Project, env: str, requests: str, model: str, since: datetime)
 
 @pytest.mark.long
 def test_all_graphs_leave_on_a_cloud_what_they_leave_here(cloud: Cloud) -> None:
-    project = cloud.project
-    for env, root in (("local", "data"), ("there.yaml", "gs://desk/data")):
-        done = project.sluice(
-            "run", "recipe.yaml", "--env", env, "--now", NOW, "--json", "--set", f"resolve.root={root}"
-        )
-        runs = json.loads(done.stdout)
+    project, found = cloud.project, {}
+    for env, root, place in (
+        ("local", "data", f"{cloud.project.folder}/.sluice"),
+        (THERE, "gs://desk/data", "gs://desk"),
+    ):
+        given = ("recipe.yaml", "--env", env, "--json", "--set", f"resolve.root={root}")
+        runs = json.loads(project.sluice("run", *given, "--now", NOW).stdout)
         assert [(run["graph"], run["state"]) for run in runs] == [("lifecycle", "done"), ("release", "done")]
-        assert {step["state"] for run in runs for step in run["steps"]} == {"done"}
-    for graph in ("lifecycle", "release"):
-        here, there = (outputs(project, env, graph) for env in ("local", "there.yaml"))
-        assert set(here) == set(there)
-        assert {name: one for name, one in there.items() if one != here[name]} == {}
+        state = json.loads(project.sluice("endpoints", "tiny", "--env", env, "--json").stdout)
+        until = talk(f"{place}/requests", state["champion"]["digest"], parse_moment(state["changed"]))
+        watched = json.loads(project.sluice("monitor", *given, "--now", until, code=3).stdout)
+        assert [(run["graph"], run["state"]) for run in watched] == [("monitoring", "held")]
+        assert "The data drifted" in watched[0]["outcome"]
+        store = Store(f"{place}/store")
+        found[env] = [outputs(run, store) for run in (*runs, *watched)]
+    *here, window_here = found["local"]
+    *there, window_there = found[THERE]
+    assert here == there
+    assert {name: one["rows"] for name, one in window_here.items()} == {
+        name: one["rows"] for name, one in window_there.items()
+    }

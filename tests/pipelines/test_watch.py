@@ -26,12 +26,6 @@ def test_what_is_no_time_is_refused_before_anything_runs(sluice) -> None:
     assert not Path(".sluice/schedules").exists()
 
 
-def test_a_cloud_is_not_scheduled_from_here(sluice) -> None:
-    code, _, complaints = sluice("schedule", "recipe.yaml", "--every", "7d", "--env", "vertex")
-    assert code == 2
-    assert "not yet submitted from here" in complaints
-
-
 @pytest.mark.parametrize(("graph", "number"), [("monitoring", signal.SIGINT), ("lifecycle", signal.SIGTERM)])
 def test_the_graph_runs_at_the_schedules_moment_until_it_is_told_to_stop_and_that_is_a_good_end(
     sluice, graph: str, number: int, monkeypatch: pytest.MonkeyPatch

@@ -63,7 +63,7 @@ class Vertex:
                 job = json.loads(json.dumps(request["pipelineJob"]).replace(SCHEDULED, moment))
                 self._made += 1
                 name = f"{request['parent']}/pipelineJobs/scheduled-{self._made}"
-                self.jobs[name] = self._new(name, job)
+                self.jobs[name] = {**self._new(name, job), "scheduleName": schedule["name"]}
                 made.append(name)
         return made
 

@@ -1,10 +1,10 @@
 """A server on loopback that plays Kubeflow Pipelines' API v2beta1, as far as Sluice uses it.
 
 Each body is held against the models of ``kfp_server_api`` and each graph against the protobuf of ``kfp_pipeline_spec``
-and ``kfp.kubernetes``: an unknown field is answered 400 and kept in ``wrong``. It does not imitate: a scheduler (no
-recurring run ever starts one), the workflow (a test sets states and tasks), who may do what, filters other than one
-predicate on display_name, and other orders than by creation. A log that is gone is answered 200 with an error inside,
-as the real server does.
+and ``kfp.kubernetes``: an unknown field is answered 400 and kept in ``wrong``. It does not imitate: a scheduler (a
+recurring run starts one by ``fire``), the workflow (a test sets states and tasks, or ``Cluster`` does), who may do
+what, filters other than one predicate on display_name, and other orders than by creation. A log that is gone is
+answered 200 with an error inside, as the real server does.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ ROUTES = {
 MODELS = {"experiments": "V2beta1Experiment", "runs": "V2beta1Run", "recurringruns": "V2beta1RecurringRun"}
 IDS = {"experiments": "experiment_id", "runs": "run_id", "recurringruns": "recurring_run_id"}
 LISTS = {"experiments": "experiments", "runs": "runs", "recurringruns": "recurringRuns"}
+SCHEDULED = "{{$.pipeline_job_schedule_time_utc}}"
 QUERY = {"page_size", "page_token", "sort_by", "filter", "namespace", "experiment_id"}
 
 
@@ -50,7 +51,7 @@ class Server(Loopback):
         self.logs: dict[str, str] = {}
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
-        self.most_enabled, self.page = 0, 100
+        self.most_enabled, self.page, self._made = 0, 100, 0
 
     async def answer(self, came: web.Request) -> web.StreamResponse:
         """What the server answers, or a fault."""
@@ -78,6 +79,19 @@ class Server(Loopback):
         if fault:
             await asyncio.sleep(fault.seconds)
         return found if isinstance(found, web.Response) else web.json_response(found)
+
+    def fire(self, moment: str) -> list[str]:
+        """Starts a run of each enabled recurring run, as the server's controller does; their names."""
+        made = []
+        for one in list(self.items["recurringruns"].values()):
+            if one["status"] == "ENABLED":
+                kept = {key: one[key] for key in ("runtime_config", "experiment_id", "service_account")}
+                graph = json.loads(json.dumps(one["pipeline_spec"]).replace(SCHEDULED, moment))
+                name = f"scheduled-{len(self.items['runs']) + 1}"
+                about = {"display_name": name, "recurring_run_id": one["recurring_run_id"], "scheduled_at": moment}
+                self._kept("runs", {**kept, **about, "pipeline_spec": graph})
+                made.append(name)
+        return made
 
     def _operation(self, came: web.Request) -> tuple[str, tuple[str, ...]]:
         for name, (method, pattern) in ROUTES.items():
@@ -117,7 +131,11 @@ class Server(Loopback):
         else:
             assert body["experiment_id"] in self.items["experiments"]
             check_graph(body["pipeline_spec"], body["runtime_config"]["parameters"])
-        number = len(self.asked)
+        return self._kept(kind, body)
+
+    def _kept(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._made += 1
+        number = self._made
         moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
         item = {**body, IDS[kind]: f"{kind}-{number}", "created_at": moment.isoformat()}
         if kind == "runs":
