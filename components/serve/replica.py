@@ -258,6 +258,8 @@ class Replica:
     async def _until_dead(self) -> str:
         """Returns the name of the process that ended."""
         while True:
+            if time.monotonic() - self._ready_since >= LIVED_SECONDS + PROBATION_SECONDS:
+                self.crashes = 0  # its next death is no repetition, whoever looks after it then
             for name in (self.server_name, self.gateway_name):
                 if not self.processes.alive(name):
                     return name

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from components.core.endpoint import EndpointState, Observed, Phase
-from components.core.errors import SluiceError
+from components.core.errors import InvalidInput, SluiceError
 from components.core.manifest import Reference
+from components.serve.doubt import Doubt
 from components.serve.envoy import CHAMPION
 from components.serve.model_files import clear
 from components.serve.model_server import ModelServer
@@ -49,6 +50,7 @@ class Supervisor:
         """Digest of the model that the router leads to; empty for nowhere."""
         self._clusters: dict[str, tuple[str, int]] = {}
         self._generation = self._seen = self._told = 0
+        self._doubt = Doubt()
         self._observed: Observed | None = None
         self._beat = self._moved = 0.0
         self._trouble = self._router_fault = ""
@@ -81,6 +83,10 @@ class Supervisor:
     async def _resume(self) -> None:
         """Goes on from what a predecessor left: its processes, its route, its journals, its word."""
         self.processes.resume()
+        try:
+            self._doubt = Doubt.kept(self.place.folder)
+        except InvalidInput as error:  # no reason to end what serves
+            self.say(f"{self.place.endpoint}: {error}")
         for cluster in self.router.leads_to():
             gateway = f"gateway-{cluster[:12]}"
             if self.processes.alive(gateway):
@@ -116,6 +122,7 @@ class Supervisor:
         self._begin_wanted(state)
         champion = self.replicas.get(_digest(state.champion))
         self._observe(state, champion)
+        self._keep_doubt(state, champion)
         target = self._target(state, champion)
         if target and not self._router_fault:
             await self._move(state, champion, target)
@@ -143,10 +150,13 @@ class Supervisor:
 
     def _begin_wanted(self, state: EndpointState) -> None:
         """The champion first; what a rollback returns to when the champion serves, or cannot."""
+        is_new = _digest(state.champion) not in self.replicas
         self._begin(state.champion)
+        champion = self.replicas.get(_digest(state.champion))
+        if is_new and champion and self._doubt.generation == state.generation:
+            champion.crashes, champion.fault = self._doubt.crashes, self._doubt.fault
         if self.leads_to and self.leads_to not in self.replicas:
             self._begin(self._what_served())
-        champion = self.replicas.get(_digest(state.champion))
         settled = self.place.serving.keep_previous and self.leads_to == _digest(state.champion)
         if settled or (champion and champion.doubtful):
             self._begin(state.previous)
@@ -228,6 +238,15 @@ class Supervisor:
             if kind in ("gateway", "server") and short not in wanted:
                 await self.processes.end(name, 5.0)
 
+    def _keep_doubt(self, state: EndpointState, champion: Replica | None) -> None:
+        """Leaves to a successor what is held against the champion, when it has changed."""
+        if champion is None:
+            return
+        doubt = Doubt(generation=state.generation, crashes=champion.crashes, fault=champion.fault)
+        if doubt != self._doubt:
+            doubt.keep(self.place.folder)
+            self._doubt = doubt
+
     def _clear(self) -> None:
         contents = {replica.model.content_digest for replica in self.replicas.values()}
         if not self.ending:
@@ -282,6 +301,8 @@ class Supervisor:
         serving, previous = self.replicas.get(self.leads_to), self.replicas.get(_digest(state.previous))
         if serving and serving is not champion and serving.ready:
             return Phase.DEGRADED, f"{_short(serving.model)} serves in place of {_short(champion.model)}: {why}"
+        if serving and serving is not champion and not serving.fault:
+            return Phase.STARTING, ""  # the stand-in of a predecessor, say: whether it answers is not known yet
         if previous and previous.fault:
             why += f"; and {_short(previous.model)}, which served before: {previous.fault}"
         return Phase.FAILED, why

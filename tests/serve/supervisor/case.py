@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,12 +148,17 @@ class Case:
 
     def kinds(self) -> Counter[str]:
         """How many servers, gateways and routers run."""
-        found = Counter(_kind(process.cmdline()) for process in self.processes())
+        found = Counter(kind for kind, _ in self._by_kind())
         found.pop("shell", None)  # the router's parent
         return found
 
     def of_kind(self, kind: str) -> list[psutil.Process]:
-        return [process for process in self.processes() if _kind(process.cmdline()) == kind]
+        return [process for found, process in self._by_kind() if found == kind]
+
+    def _by_kind(self) -> Iterator[tuple[str, psutil.Process]]:
+        for process in self.processes():
+            with suppress(psutil.Error):  # it has ended since
+                yield _kind(process.cmdline()), process
 
     def stop(self, process: subprocess.Popen[bytes]) -> int:
         """Ends a supervisor as Ctrl-C does; returns its exit code."""

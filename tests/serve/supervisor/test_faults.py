@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 
 import pytest
 
 from components.core.endpoint import Phase
+from components.serve.doubt import Doubt
 from components.serve.processes import free_port
 from tests.serve.supervisor.case import Case
 
@@ -107,6 +109,63 @@ def test_a_champion_that_dies_again_and_again_leaves_its_traffic_to_what_served_
     (case.place / "models" / bad.content_digest / "behaviour").write_text("answers")
     case.release(bad)
     case.until_observed(Phase.STEADY, 3, champion=bad.digest)
+
+
+def crashes(case: Case) -> int:
+    """How often the champion has died, as its supervisor says."""
+    said = re.search(r"(\d+) times in a row", case.observed.reason)
+    return int(said[1]) if said else 0
+
+
+def test_after_its_own_death_too_it_gives_no_traffic_to_what_died_again_and_again(case: Case) -> None:
+    good = case.model("good")
+    case.release(good)
+    case.release(case.model("bad", "lasts 3"))
+    killed = case.supervise()
+    case.until_observed(Phase.DEGRADED, 2, champion=good.digest)
+    with case.load() as load:
+        killed.kill()
+        killed.wait()
+        before = crashes(case)
+        killed = case.supervise()
+        case.until(lambda: crashes(case) > before, "it was ready once more, died, and the count went on")
+        # Whoever decides anew begins anew, although nobody looked meanwhile.
+        killed.kill()
+        killed.wait()
+        assert set(load.answered) == {good.digest}
+        better = case.model("better")
+        case.release(better)
+        case.supervise()
+        case.until_observed(Phase.STEADY, 3, champion=better.digest)
+    assert load.lost == []
+    assert "generation 3 does not serve" not in case.said
+
+
+def test_after_a_cold_start_nobody_waits_until_a_champion_that_was_given_up_fails_again(
+    make_case: Callable[..., Case],
+) -> None:
+    case = make_case(ready_seconds=600)
+    good = case.model("good")
+    case.release(good)
+    case.release(case.model("bad", "hangs"))
+    case.place.mkdir(parents=True)
+    Doubt(generation=2, fault="it was not ready after 600 s").keep(case.place)
+    case.supervise()
+    seen = case.until_observed(Phase.DEGRADED, 0, champion=good.digest)
+    assert "it was not ready after 600 s" in seen.reason
+
+
+def test_a_damaged_word_about_a_champion_is_told_and_ends_nothing(case: Case) -> None:
+    model = case.model("first")
+    killed = case.serves(model)
+    killed.kill()
+    killed.wait()
+    (case.place / "doubt.json").write_text("{")
+    with case.load() as load:
+        case.supervise()
+        case.until(lambda: case.said.count("generation 1 serves") == 2, "it goes on")
+    assert load.lost == []
+    assert "doubt.json: cannot be read; nothing is held against the champion" in case.said
 
 
 def test_a_champion_that_cannot_serve_is_told_with_what_cannot_stand_in_for_it(case: Case) -> None:

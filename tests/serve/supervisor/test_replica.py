@@ -76,6 +76,18 @@ def test_what_dies_soon_after_its_probation_is_at_the_beginning_of_it_again(repl
     assert replica.crashes == 1
 
 
+@pytest.mark.parametrize(("seconds", "held"), [(-1, CRASHES), (0, 0)])
+def test_what_has_lasted_leaves_no_doubt_to_a_successor(
+    replica: Replica, clock: Clock, seconds: float, held: int
+) -> None:
+    for _ in range(CRASHES):
+        lives(replica, clock, 1)
+    ready(replica, clock)
+    clock.now += PROBATION_SECONDS + LIVED_SECONDS + seconds
+    asyncio.run(replica._until_dead())
+    assert replica.crashes == held
+
+
 def test_a_change_of_what_should_serve_ends_the_doubt(replica: Replica, clock: Clock) -> None:
     for _ in range(CRASHES):
         lives(replica, clock, 1)
