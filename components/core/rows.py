@@ -146,13 +146,15 @@ class RowWriter:
         self._store, self._folder, self._shard_bytes = store, folder, shard_bytes
         self._digests: list[bytes] = []
         self._pending: list[Row] = []
+        self._pending_bytes = 0
         self._tables: list[pa.Table] = []
         self._table_bytes = 0
 
     def append(self, row: Row) -> None:
         """Adds one row; its keys are the schema's names."""
         self._pending.append(row)
-        if len(self._pending) >= BATCH_ROWS:
+        self._pending_bytes += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(self._pending) >= BATCH_ROWS or self._pending_bytes >= self._shard_bytes:
             self._flush_pending()
 
     def write(self, table: pa.Table | pa.RecordBatch) -> None:
@@ -188,7 +190,7 @@ class RowWriter:
 
     def _flush_pending(self) -> None:
         if self._pending:
-            pending, self._pending = self._pending, []
+            pending, self._pending, self._pending_bytes = self._pending, [], 0
             self.write(pa.Table.from_pylist(pending, schema=self.schema))
 
     def _write_shard(self) -> None:

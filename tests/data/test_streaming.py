@@ -15,7 +15,7 @@ from tests.contract.google.storage import Storage
 
 TOTAL = 2 * 1024**3
 MOST = 500 * 1024**2
-WORDS = [
+WORDS = ("account", "balance", "card", "door", "invoice", "laptop", "monitor", "network", "printer", "router", "transfer")
     "account",
     "balance",
     "card",
