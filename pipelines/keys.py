@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from components.core.decision import DecisionKind
 from components.core.errors import InvalidInput, did_you_mean
-from components.core.signing import FILE, key_file, make_key_file, public_fields
+from components.core.signing import FILE, key_file, make_key_file, public_fields, vault_key
 from components.core.trust import NAME, PEOPLE, SERVICES, TrustedKey, TrustRoots
 from components.core.whole_file import beside, sync_folder
 from pipelines.environment import Environment, LocalEnvironment
-from pipelines.trust_file import TrustFile
+from pipelines.trust_file import TrustPlace, open_trust
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey
@@ -47,7 +47,7 @@ def key_address(environment: Environment, name: str) -> str:
         return environment.keys[name]
     if "://" in environment.trust:
         raise InvalidInput(f"environment {environment.name}: says nowhere where {name}'s key is; name it under `keys`")
-    return f"{FILE}{TrustFile(environment).path.parent / KEYS / f'{name}.pem'}"
+    return f"{FILE}{Path(open_trust(environment).place).parent / KEYS / f'{name}.pem'}"
 
 
 def prepare(environment: Environment) -> list[str]:
@@ -58,11 +58,11 @@ def prepare(environment: Environment) -> list[str]:
     files = _services(environment)
     if not files:
         return []
-    trust = TrustFile(environment)
-    if trust.path.exists() and all(path.exists() for path in files.values()):
+    trust = open_trust(environment)
+    if trust.exists() and all(path.exists() for path in files.values()):
         return []
     with trust.alone():
-        if not trust.path.exists() and not any(path.exists() for path in files.values()):
+        if not trust.exists() and not any(path.exists() for path in files.values()):
             return [_describe(_make(trust, name, path), path, trust) for name, path in files.items()]
         _check_whole(trust, files)
     return []
@@ -82,8 +82,8 @@ def new_key(
     so that a person's key made first is no obstacle. Raises InvalidInput when there is an active key, or a file in the
     way.
     """
-    path, trust = _file_of(environment, name), TrustFile(environment)
-    if name not in SERVICES and not trust.path.exists():
+    path, trust = _file_of(environment, name), open_trust(environment)
+    if name not in SERVICES and not trust.exists():
         prepare(environment)
     with trust.alone():
         _check_free(trust.roots, name)
@@ -93,33 +93,51 @@ def new_key(
 def add_key(
     environment: Environment,
     name: str,
-    pem: bytes,
+    public: dict[str, str],
     *,
     signs: Sequence[DecisionKind] = (),
     environments: Sequence[str] = (),
-    scheme: str = "",
     now: datetime | None = None,
 ) -> TrustedKey:
-    """Trusts a public key whose private part lies in a vault or with somebody else."""
+    """Trusts a public key (``read_public``, ``vault_key``) whose private part lies in a vault or with somebody else."""
     key_address(environment, name)
-    trust = TrustFile(environment)
-    key = _trusted(name, _read_public(pem, scheme), signs, environments, now)
+    trust = open_trust(environment)
+    key = _trusted(name, public, signs, environments, now)
     with trust.alone():
         _check_free(trust.roots, name)
         trust.write(lambda roots: (*roots.keys, key))
     return key
 
 
-def rotate_key(environment: Environment, name: str, *, now: datetime | None = None) -> tuple[TrustedKey, Path]:
-    """Gives a name a new key with the same rights; the old one signs nothing more, and its file is written over."""
-    path, trust, moment = _file_of(environment, name), TrustFile(environment), _moment(now)
+def read_public(pem: bytes, scheme: str) -> dict[str, str]:
+    """The fields of a public key in PEM. Raises InvalidInput for what is none, and for a scheme that it cannot have."""
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from securesystemslib.signer import SSlibKey
+
+    if b"PRIVATE KEY" in pem:
+        raise InvalidInput("--public: is a private key; give its public part: `openssl pkey -in FILE -pubout`")
+    try:
+        key = SSlibKey.from_crypto(load_pem_public_key(pem), scheme=scheme or None)
+        _check_scheme(key)
+    except ValueError as error:
+        raise InvalidInput(f"--public: is no public key that can verify: {error}; give one in PEM") from error
+    return public_fields(key)
+
+
+def rotate_key(environment: Environment, name: str, *, now: datetime | None = None) -> tuple[TrustedKey, Path | None]:
+    """Gives a name a new key with the same rights; the old one signs nothing more, and its file is written over.
+
+    Where the key lies in a vault, it is the version that the environment names by now, and there is no file.
+    """
+    address, trust = key_address(environment, name), open_trust(environment)
+    path = key_file(address)
     with trust.alone():
         old = trust.roots.active_key(name)
+        if path is None:
+            return _replace_key(trust, old, vault_key(address), now), None
         part = beside(path)
         try:
-            new = _trusted(name, make_key_file(part), old.signs, old.environments, now)
-            ended = old.model_copy(update={"retired": moment, "why": "rotated"})
-            trust.write(lambda roots: (*_replaced(roots, old, ended), new))
+            new = _replace_key(trust, old, make_key_file(part), now)
             part.replace(path)
             sync_folder(path.parent)
         finally:
@@ -129,7 +147,7 @@ def rotate_key(environment: Environment, name: str, *, now: datetime | None = No
 
 def retire_key(environment: Environment, name: str, *, why: str = "", now: datetime | None = None) -> Ended:
     """Ends a key: it signs nothing more, what it signed holds. Its file here is removed."""
-    trust = TrustFile(environment)
+    trust = open_trust(environment)
     with trust.alone():
         old = trust.roots.active_key(name)
         ended = old.model_copy(update={"retired": _moment(now), "why": why})
@@ -144,7 +162,7 @@ def revoke_key(environment: Environment, who: str, *, why: str, now: datetime | 
     """
     if not why.strip():
         raise InvalidInput("--reason: is empty; say why the key proves nothing any more, it stands in the audit")
-    trust = TrustFile(environment)
+    trust = open_trust(environment)
     with trust.alone():
         old = _find(trust.roots, who)
         ended = old.model_copy(update={"revoked": _moment(now), "why": why.strip()})
@@ -170,12 +188,12 @@ def _services(environment: Environment) -> dict[str, Path]:
     return {name: path for name, path in found.items() if path}
 
 
-def _check_whole(trust: TrustFile, files: dict[str, Path]) -> None:
+def _check_whole(trust: TrustPlace, files: dict[str, Path]) -> None:
     """Raises InvalidInput when there are trust roots without a key, or a key without trust roots."""
-    if not trust.path.exists():
+    if not trust.exists():
         present = next(path for path in files.values() if path.exists())
         raise InvalidInput(
-            f"{present}: is a key, and the trust roots {trust.path} that should name it are gone; bring them back from"
+            f"{present}: is a key, and the trust roots {trust.place} that should name it are gone; bring them back from"
             " a copy, or, where nothing was ever decided with this key, remove its file and run again"
         )
     roots = trust.roots
@@ -195,7 +213,7 @@ def _file_of(environment: Environment, name: str) -> Path:
     if path is None:
         raise InvalidInput(
             f"{name}: its key lies in a vault ({address}); make one there, and let its public part be trusted:"
-            f" `sluice keys add {name} --public FILE.pem`"
+            f" `sluice keys add {name}`"
         )
     return path
 
@@ -209,7 +227,7 @@ def _check_free(roots: TrustRoots, name: str) -> None:
 
 
 def _make(
-    trust: TrustFile,
+    trust: TrustPlace,
     name: str,
     path: Path,
     *,
@@ -240,20 +258,6 @@ def _trusted(
     return TrustedKey(name=name, signs=given, environments=tuple(environments), added=_moment(now), **public)
 
 
-def _read_public(pem: bytes, scheme: str) -> dict[str, str]:
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-    from securesystemslib.signer import SSlibKey
-
-    if b"PRIVATE KEY" in pem:
-        raise InvalidInput("--public: is a private key; give its public part: `openssl pkey -in FILE -pubout`")
-    try:
-        key = SSlibKey.from_crypto(load_pem_public_key(pem), scheme=scheme or None)
-        _check_scheme(key)
-    except ValueError as error:
-        raise InvalidInput(f"--public: is no public key that can verify: {error}; give one in PEM") from error
-    return public_fields(key)
-
-
 def _check_scheme(key: SSlibKey) -> None:
     from securesystemslib.signer import KEY_FOR_TYPE_AND_SCHEME, SSlibKey
 
@@ -262,6 +266,13 @@ def _check_scheme(key: SSlibKey) -> None:
             scheme for (kind, scheme), of in KEY_FOR_TYPE_AND_SCHEME.items() if (kind, of) == (key.keytype, SSlibKey)
         ]
         raise ValueError(f"scheme {key.scheme} is none of a key of type {key.keytype}: {', '.join(known)}")
+
+
+def _replace_key(trust: TrustPlace, old: TrustedKey, public: dict[str, str], now: datetime | None) -> TrustedKey:
+    new = _trusted(old.name, public, old.signs, old.environments, now)
+    ended = old.model_copy(update={"retired": _moment(now), "why": "rotated"})
+    trust.write(lambda roots: (*_replaced(roots, old, ended), new))
+    return new
 
 
 def _replaced(roots: TrustRoots, old: TrustedKey, new: TrustedKey) -> tuple[TrustedKey, ...]:
@@ -285,6 +296,8 @@ def _find(roots: TrustRoots, who: str) -> TrustedKey:
 
 def _remove_file(environment: Environment, key: TrustedKey) -> Path | None:
     """Removes the file of a key that has ended; one that holds another key stays."""
+    if key.name not in environment.keys and "://" in environment.trust:
+        return None
     path = key_file(key_address(environment, key.name))
     if path is None or not path.is_file() or _public_of(path) != key.public:
         return None
@@ -308,8 +321,8 @@ def _moment(now: datetime | None) -> str:
     return (now or datetime.now(UTC)).isoformat()
 
 
-def _describe(key: TrustedKey, path: Path, trust: TrustFile) -> str:
+def _describe(key: TrustedKey, path: Path, trust: TrustPlace) -> str:
     return (
-        f"made the key of {key.name}: {path}; it signs {', '.join(key.signs)}, as the trust roots {trust.path} say."
+        f"made the key of {key.name}: {path}; it signs {', '.join(key.signs)}, as the trust roots {trust.place} say."
         " Whoever reads that file can sign: keep it from the steps, and out of version control"
     )

@@ -1,39 +1,57 @@
-"""The file of the trust roots, changed by one at a time and written whole."""
+"""The trust roots, changed by one at a time and written whole: a file here, or an object of Cloud Storage."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
 from components.core.alone import alone
-from components.core.errors import Failed, InvalidInput
+from components.core.errors import Conflict, Failed, InvalidInput
 from components.core.trust import TrustedKey, TrustRoots, read_trust
 from components.core.whole_file import sync_folder, whole_file
 from pipelines.environment import Environment
+
+Change = Callable[[TrustRoots], tuple[TrustedKey, ...]]
+
+
+class TrustPlace(Protocol):
+    """Where trust roots lie."""
+
+    place: str
+
+    def exists(self) -> bool:
+        """Whether there are any."""
+
+    @property
+    def roots(self) -> TrustRoots:
+        """What they say; no key, where there are none yet."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """While the block lasts, nobody else changes them without one of the two being told."""
+
+    def write(self, change: Change) -> None:
+        """Writes the keys that ``change`` makes of the present roots. Raises InvalidInput for what cannot be."""
 
 
 class TrustFile:
     """The trust roots of an environment, where they are a file on this machine."""
 
-    def __init__(self, environment: Environment) -> None:
-        address = environment.trust
-        if not address:
-            raise InvalidInput(f"environment {environment.name}: names no trust roots; add `trust: PATH` to its file")
-        if "://" in address:
-            raise InvalidInput(
-                f"environment {environment.name}: its trust roots lie at {address}, where several may write at once;"
-                " copy them to a file, change that with an environment that names it, and put it back"
-            )
-        self.path = Path(address)
+    def __init__(self, address: str) -> None:
+        self.place, self.path = address, Path(address)
+
+    def exists(self) -> bool:
+        """Whether there is one."""
+        return self.path.exists()
 
     @property
     def roots(self) -> TrustRoots:
         """What it says; no key, where there is no file yet."""
-        return read_trust(str(self.path)) if self.path.exists() else TrustRoots()
+        return read_trust(self.place) if self.path.exists() else TrustRoots()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -43,21 +61,94 @@ class TrustFile:
                 stack.enter_context(alone(self.path))
             yield
 
-    def write(self, change: Callable[[TrustRoots], tuple[TrustedKey, ...]]) -> None:
+    def write(self, change: Change) -> None:
         """Writes the keys that ``change`` makes of the present roots. Raises InvalidInput for what cannot be."""
-        try:
-            roots = TrustRoots(keys=change(self.roots))
-        except ValidationError as error:
-            message = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise InvalidInput(f"trust roots {self.path}: {message}; nothing was changed") from error
+        data = _changed(self.place, self.roots, change)
         with _explained(self.path):
-            self._replace(roots.to_bytes() + b"\n")
+            self._replace(data)
 
     def _replace(self, data: bytes) -> None:
         """A reader sees the old file or the new one, and after a power cut there is one of the two."""
         with whole_file(self.path) as part, open(part, "xb", opener=_for_its_owner) as file:
             file.write(data)
         sync_folder(self.path.parent)
+
+
+class TrustObject:
+    """The trust roots of an environment, where they are an object of Cloud Storage."""
+
+    def __init__(self, address: str) -> None:
+        from components.core.gcs_objects import GcsObjects
+
+        bucket, _, self._name = address.removeprefix("gs://").partition("/")
+        if not bucket or not self._name:
+            raise InvalidInput(f"trust roots {address}: is no object of a bucket; write `trust: gs://BUCKET/NAME`")
+        self.place = address
+        self._objects = GcsObjects(bucket, f"trust roots {address}", "trust")
+        self._begun: tuple[TrustRoots, int] | None = None
+
+    def exists(self) -> bool:
+        """Whether there is one."""
+        return self._look()[1] > 0
+
+    @property
+    def roots(self) -> TrustRoots:
+        """What it says; no key, where there is no object yet."""
+        return self._look()[0]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """All of the block rests on what the object says at its beginning: whoever else writes first has won."""
+        self._begun = self._look()
+        try:
+            yield
+        finally:
+            self._begun = None
+
+    def write(self, change: Change) -> None:
+        """Writes the keys that ``change`` makes of the roots. Raises Conflict where somebody else was first."""
+        from components.core.gcs_objects import ChangedMeanwhile
+
+        roots, generation = self._look()
+        data = _changed(self.place, roots, change)
+        try:
+            self._objects.write(self._name, data, generation)
+        except ChangedMeanwhile as error:
+            if self._objects.read(self._name)[0] != data:  # an answer that was lost made the client try again
+                raise Conflict(
+                    f"trust roots {self.place}: somebody else changed them meanwhile; nothing was changed: look at"
+                    " them with `sluice keys list`, and run again"
+                ) from error
+
+    def _look(self) -> tuple[TrustRoots, int]:
+        """What the object says, and its generation, 0 where there is none; within ``alone`` as it was at the start."""
+        if self._begun is not None:
+            return self._begun
+        data, generation = self._objects.read(self._name)
+        return (TrustRoots.read(data, self.place) if generation else TrustRoots()), generation
+
+
+def open_trust(environment: Environment) -> TrustPlace:
+    """The trust roots of an environment, to change them. Raises InvalidInput where that cannot be done from here."""
+    address = environment.trust
+    if not address:
+        raise InvalidInput(f"environment {environment.name}: names no trust roots; add `trust: PATH` to its file")
+    if address.startswith("gs://"):
+        return TrustObject(address)
+    if "://" in address:
+        raise InvalidInput(
+            f"environment {environment.name}: its trust roots lie at {address}, where several may write at once;"
+            " copy them to a file, change that with an environment that names it, and put it back"
+        )
+    return TrustFile(address)
+
+
+def _changed(place: str, roots: TrustRoots, change: Change) -> bytes:
+    try:
+        return TrustRoots(keys=change(roots)).to_bytes() + b"\n"
+    except ValidationError as error:
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InvalidInput(f"trust roots {place}: {message}; nothing was changed") from error
 
 
 def _for_its_owner(path: str, flags: int) -> int:

@@ -10,33 +10,18 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 from uuid import uuid4
 
-from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
-from google.auth.exceptions import GoogleAuthError
-from google.cloud import storage
-from google.cloud.storage.exceptions import InvalidResponse
-from google.cloud.storage.retry import DEFAULT_RETRY
-from requests.exceptions import RequestException  # type: ignore[import-untyped]
-
 from components.core.canonical import canonical_json
 from components.core.endpoint import EndpointState, Observed, check_next
 from components.core.errors import Failed
+from components.core.gcs_objects import ChangedMeanwhile, GcsObjects
 
 WAIT_SECONDS = 60.0
-"""How long a request is tried again after 408, 429, 500, 502, 503, 504 and dropped connections."""
-FIRST_SECONDS = 1.0
-"""About how long the first wait is; each later one is twice as long."""
-_REMEDY = {
-    401: "log in again (gcloud auth application-default login), or see which account this runs as",
-    403: "give this account roles/storage.objectUser on the bucket",
-    404: "create the bucket, or correct its name in `endpoints` of the environment file",
-    429: "the bucket is changed too often: run again",
-}
+"""How long a change is made again on top of what others changed meanwhile."""
 
 
 class _Line(NamedTuple):
@@ -53,10 +38,7 @@ class GcsEndpoints:
         bucket, _, prefix = place.strip("/").partition("/")
         self.place = f"gs://{place.strip('/')}"
         self._prefix = f"{prefix}/" if prefix else ""
-        self._retry = DEFAULT_RETRY.with_timeout(WAIT_SECONDS).with_delay(initial=FIRST_SECONDS)
-        with self._explained():
-            self._client = storage.Client()
-            self._bucket = self._client.bucket(bucket)
+        self._objects = GcsObjects(bucket, f"endpoint states {self.place}", "endpoints")
 
     def read(self, endpoint: str) -> EndpointState:
         """The newest generation; generation 0 where there is none."""
@@ -82,10 +64,8 @@ class GcsEndpoints:
                 return
             _check(lines, new)
             try:
-                self._write(
-                    f"{self._prefix}generations.jsonl", _encoded([*lines, mine]), if_generation_match=generation
-                )
-            except PreconditionFailed:
+                self._objects.write(f"{self._prefix}generations.jsonl", _encoded([*lines, mine]), generation)
+            except ChangedMeanwhile:
                 if time.monotonic() > last:
                     raise Failed(
                         f"endpoint states {self.place}: others change it all the time; nothing was changed: run again"
@@ -96,19 +76,19 @@ class GcsEndpoints:
 
     def observed(self, endpoint: str) -> Observed | None:
         """What was observed last; None where nobody has looked yet."""
-        found = self._read(self._observation(endpoint))[0]
+        found = self._objects.read(self._observation(endpoint))[0]
         return Observed.read(found, f"{self.place}: what was observed of {endpoint}") if found else None
 
     def observe(self, observed: Observed) -> None:
         """Writes what was observed, in place of what was before."""
-        self._write(self._observation(observed.endpoint), observed.to_bytes())
+        self._objects.write(self._observation(observed.endpoint), observed.to_bytes())
 
     def _observation(self, endpoint: str) -> str:
         return f"{self._prefix}observed/{quote(endpoint, safe='')}.json"
 
     def _lines(self) -> tuple[list[_Line], int]:
         """All that was written, and the object's own generation: what a change has to match; 0 where there is none."""
-        data, generation = self._read(f"{self._prefix}generations.jsonl")
+        data, generation = self._objects.read(f"{self._prefix}generations.jsonl")
         return [self._line(text, number) for number, text in enumerate(data.splitlines(), 1)], generation
 
     def _line(self, text: bytes, number: int) -> _Line:
@@ -122,45 +102,6 @@ class GcsEndpoints:
                 " object back"
             ) from error
         return _Line(writer, EndpointState.read(state, where))
-
-    def _read(self, name: str) -> tuple[bytes, int]:
-        """An object's bytes and the generation that they are of; nothing and 0 where there is none."""
-        with self._explained():
-            blob = self._bucket.blob(name)
-            try:
-                data: bytes = blob.download_as_bytes(retry=self._retry)
-            except NotFound:
-                # A bucket that is not there must never look like endpoints that nobody has used.
-                list(self._client.list_blobs(self._bucket, max_results=1, prefix=name, retry=self._retry))
-                return b"", 0
-            return data, int(blob.generation)
-
-    def _write(self, name: str, data: bytes, **match: int) -> None:
-        with self._explained():
-            self._bucket.blob(name).upload_from_string(data, "application/json", retry=self._retry, **match)
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turns what the service and the way to it raise into a sentence."""
-        try:
-            yield
-        except PreconditionFailed:
-            raise
-        except GoogleAuthError as error:
-            raise Failed(
-                f"endpoint states {self.place}: {_first(error)}; nothing was changed: {_REMEDY[401]}"
-            ) from error
-        except (GoogleAPIError, RequestException, InvalidResponse) as error:
-            response = getattr(error, "response", None)
-            code = int(getattr(error, "code", None) or getattr(response, "status_code", None) or 0)
-            remedy = _REMEDY.get(code, "see that the service can be reached, look what serves now, and run again")
-            lost = "" if code in _REMEDY else "; whether a change was made is not known"
-            raise Failed(f"endpoint states {self.place}: {_first(error)}{lost}: {remedy}") from error
-
-
-def _first(error: Exception) -> str:
-    """What an error says in one line, at most 300 characters."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _encoded(lines: Sequence[_Line]) -> bytes:

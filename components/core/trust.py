@@ -15,9 +15,10 @@ from pydantic import Field, field_validator, model_validator
 
 from components.core.contract import Contract
 from components.core.decision import DecisionKind
-from components.core.errors import InvalidInput, Refused, did_you_mean
+from components.core.errors import Failed, InvalidInput, Refused, did_you_mean
 from components.core.manifest import Part
 from components.core.moment import parse_moment
+from components.core.store import Store
 
 NAME = r"^[a-z][a-z0-9.-]{0,39}$"
 """What a service or a person may be called; a key's file has that name too."""
@@ -116,14 +117,30 @@ def read_trust(address: str) -> TrustRoots:
     if not address:
         raise InvalidInput("trust roots: the environment names none; add `trust: PATH` to its file")
     try:
-        with fsspec.open(address, "rb") as file:
-            data: bytes = file.read()
+        return TrustRoots.read(_content(address), address)
     except FileNotFoundError as error:
         raise InvalidInput(
             f"trust roots: there is no {address}; bring it back from a copy, or name the right file as"
-            " `trust` in the environment; only where there never was one, `sluice keys new release` makes it"
+            " `trust` in the environment; only where there never was one, `sluice keys new release` makes it, or"
+            " `sluice keys add release` where the key lies in a vault"
         ) from error
     except (OSError, ImportError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise InvalidInput(f"trust roots: {address} cannot be read: {reason}; name the right file") from error
-    return TrustRoots.read(data, address)
+
+
+def _content(address: str) -> bytes:
+    """What lies at an address; in a cloud through ``Store``, which knows how its services fail."""
+    if not address.startswith(("gs://", "s3://")):
+        with fsspec.open(address, "rb") as file:
+            data: bytes = file.read()
+            return data
+    folder, _, name = address.rpartition("/")
+    if folder in ("gs:/", "s3:/") or not name:
+        raise FileNotFoundError(address)
+    try:
+        return Store(folder).read(name)
+    except (InvalidInput, Failed) as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise error.__cause__ from None
+        raise type(error)(f"trust roots: {error}") from error

@@ -42,26 +42,44 @@ def new(name: str, signs: str, environments: tuple[str, ...], env: str, as_json:
     _tell(key, f"made the key of {name}: {path} (yours alone: whoever reads it can sign as {name})", as_json)
 
 
-@keys.command(epilog="Example:  sluice keys add release --public release.pub --env vertex")
+@keys.command(epilog="Example:  sluice keys add release --env vertex")
 @click.argument("name")
 @click.option(
-    "--public", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Public key in PEM."
+    "--public", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Public key in PEM, from elsewhere."
 )
 @click.option("--scheme", default="", help="How it signs, such as rsa-pkcs1v15-sha256 (default: the type's own).")
+@click.option("--from", "address", default="", metavar="gcpkms:…", help="A key version in Cloud KMS.")
 @signs
 @only_in
 @options.env
 @options.as_json
 def add(
-    name: str, public: Path, scheme: str, signs: str, environments: tuple[str, ...], env: str, as_json: bool
+    name: str,
+    public: Path | None,
+    scheme: str,
+    address: str,
+    signs: str,
+    environments: tuple[str, ...],
+    env: str,
+    as_json: bool,
 ) -> None:
-    """Trusts a public key whose private part lies in a vault (Cloud KMS) or on another machine."""
-    from pipelines.keys import add_key, kinds
+    """Trusts a public key whose private part lies in a vault, or on another machine.
 
-    key = add_key(
-        _environment(env), name, public.read_bytes(), signs=kinds(signs), environments=environments, scheme=scheme
-    )
-    _tell(key, f"trusts {public} as the key of {name}", as_json)
+    It is fetched from Cloud KMS, where the environment says that NAME's key lies or from another place there; or it is
+    a file.
+    """
+    from components.core.signing import vault_key
+    from pipelines.keys import add_key, key_address, kinds, read_public
+
+    if public and address:
+        raise click.UsageError("--public and --from: name one of the two")
+    if scheme and not public:
+        raise click.UsageError("--scheme: belongs to --public; Cloud KMS says by itself how a key signs")
+    environment = _environment(env)
+    place = address or key_address(environment, name)
+    fields = read_public(public.read_bytes(), scheme) if public else vault_key(place)
+    key = add_key(environment, name, fields, signs=kinds(signs), environments=environments)
+    _tell(key, f"trusts {public or place} as the key of {name}", as_json)
 
 
 @keys.command("list", epilog="Example:  sluice keys list --json")
@@ -85,11 +103,15 @@ def list_(env: str, as_json: bool) -> None:
 @options.env
 @options.as_json
 def rotate(name: str, env: str, as_json: bool) -> None:
-    """Gives a new key to a name. The old one signs nothing more; what it signed before holds."""
+    """Gives a new key to a name, or trusts the version in Cloud KMS that the environment names by now.
+
+    The old one signs nothing more; what it signed before holds.
+    """
     from pipelines.keys import rotate_key
 
     key, path = rotate_key(_environment(env), name)
-    _tell(key, f"made a new key of {name}: {path}; the old one is retired", as_json)
+    made = f"made a new key of {name}: {path}" if path else f"trusts another key of {name} in the vault"
+    _tell(key, f"{made}; the old one is retired", as_json)
 
 
 @keys.command(epilog="Example:  sluice keys retire ben --reason 'moved to another team'")

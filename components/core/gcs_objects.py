@@ -1,0 +1,85 @@
+"""Objects of Cloud Storage that several change: by ``ifGenerationMatch``, so that no change is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import storage
+from google.cloud.storage.exceptions import InvalidResponse
+from google.cloud.storage.retry import DEFAULT_RETRY
+from requests.exceptions import RequestException  # type: ignore[import-untyped]
+
+from components.core.errors import Failed
+
+WAIT_SECONDS = 60.0
+"""How long a request is tried again after 408, 429, 500, 502, 503, 504 and dropped connections."""
+FIRST_SECONDS = 1.0
+"""About how long the first wait is; each later one is twice as long."""
+
+
+class ChangedMeanwhile(Exception):
+    """Somebody else changed an object first; or it was this very change, whose answer got lost."""
+
+
+class GcsObjects:
+    """The objects of one bucket. ``where`` begins each complaint, ``setting`` is what names the bucket."""
+
+    def __init__(self, bucket: str, where: str, setting: str) -> None:
+        self._where = where
+        self._remedy = {
+            401: "log in again (gcloud auth application-default login), or see which account this runs as",
+            403: "give this account roles/storage.objectUser on the bucket",
+            404: f"create the bucket, or correct its name in `{setting}` of the environment file",
+            429: "the bucket is changed too often: run again",
+        }
+        self._retry = DEFAULT_RETRY.with_timeout(WAIT_SECONDS).with_delay(initial=FIRST_SECONDS)
+        with self._explained():
+            self._client = storage.Client()
+            self._bucket = self._client.bucket(bucket)
+
+    def read(self, name: str) -> tuple[bytes, int]:
+        """An object's bytes and the generation that they are of; nothing and 0 where there is none."""
+        with self._explained():
+            blob = self._bucket.blob(name)
+            try:
+                data: bytes = blob.download_as_bytes(retry=self._retry)
+            except NotFound:
+                # A bucket that is not there must never look like an object that nobody has written.
+                list(self._client.list_blobs(self._bucket, max_results=1, prefix=name, retry=self._retry))
+                return b"", 0
+            return data, int(blob.generation)
+
+    def write(self, name: str, data: bytes, generation: int | None = None) -> None:
+        """Writes an object whole; where a generation is given, in the place of that one alone (0: of none).
+
+        Raises ChangedMeanwhile where it is another one by now.
+        """
+        match = {} if generation is None else {"if_generation_match": generation}
+        with self._explained():
+            self._bucket.blob(name).upload_from_string(data, "application/json", retry=self._retry, **match)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turns what the service and the way to it raise into a sentence."""
+        try:
+            yield
+        except PreconditionFailed as error:
+            raise ChangedMeanwhile from error
+        except GoogleAuthError as error:
+            raise Failed(f"{self._where}: {_first(error)}; nothing was changed: {self._remedy[401]}") from error
+        except (GoogleAPIError, RequestException, InvalidResponse) as error:
+            response = getattr(error, "response", None)
+            code = int(getattr(error, "code", None) or getattr(response, "status_code", None) or 0)
+            remedy = self._remedy.get(
+                code, "see that the service can be reached, look what lies there now, and run again"
+            )
+            lost = "" if code in self._remedy else "; whether a change was made is not known"
+            raise Failed(f"{self._where}: {_first(error)}{lost}: {remedy}") from error
+
+
+def _first(error: Exception) -> str:
+    """What an error says in one line, at most 300 characters."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
