@@ -128,12 +128,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _sentence(model: type[BaseModel], located: Located, detail: Any, hints: Mapping[str, str]) -> str:
-    route: Route = tuple(part for part in detail["loc"] if not str(part).startswith("function-"))
+    route = _written(located.value, detail)
     where = f"{located.place(route)}: {'.'.join(str(part) for part in route) or 'document'}"
     if detail["type"] == "extra_forbidden":
         key = str(route[-1])
         hint = hints.get(key) if len(route) == 1 else None
-        return f"{where}: unknown key; {hint or nearest(key, _fields_at(model, route[:-1]))}"
+        return f"{where}: unknown key; {hint or nearest(key, _fields_at(model, detail['loc']))}"
     if detail["type"] == "missing":
         return f"{where}: missing; add it"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -144,17 +144,31 @@ def _sentence(model: type[BaseModel], located: Located, detail: Any, hints: Mapp
     return f"{where}: {given}{message}; change it to fit (docs/reference lists type, unit and range)"
 
 
-def _fields_at(model: type[BaseModel], route: Route) -> list[str]:
-    """The names that the model knows at a place."""
-    current: Any = model
-    for part in route:
-        if isinstance(part, int):
-            continue
-        annotation = current.model_fields[part].annotation if part in current.model_fields else None
-        current = next((found for found in _models_in(annotation)), None)
-        if current is None:
-            return []
-    return list(current.model_fields)
+def _written(value: Any, detail: Any) -> Route:
+    """The way to an error by what stands in the document: pydantic names validators and branches of unions besides."""
+    route: Route = ()
+    for part in detail["loc"]:
+        if (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int)):
+            route, value = (*route, part), value[part]
+    return (*route, detail["loc"][-1]) if detail["type"] == "missing" else route
+
+
+def _fields_at(model: type[BaseModel], loc: Route) -> list[str]:
+    """The names that the model knows where ``loc`` has its last part, a key that stands there and is unknown.
+
+    Where one of several models may stand, a key that another one knows is wrong beside what makes it this one.
+    """
+    models, branch = [model], model
+    for part in loc[:-1]:
+        named = next((found for found in models if found.__name__ == part), None)
+        inside = next((found.model_fields[part] for found in models if part in found.model_fields), None)
+        if named:
+            branch = named
+        elif inside:
+            models = list(_models_in(inside.annotation))
+            branch = models[0] if models else BaseModel
+    elsewhere = {name for found in models for name in found.model_fields}
+    return list(branch.model_fields if loc[-1] in elsewhere else elsewhere)
 
 
 def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:

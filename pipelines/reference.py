@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -116,15 +116,16 @@ def _signature(step: catalogue.Step) -> tuple[str, str]:
 def _settings_table(model: type[BaseModel]) -> str:
     if not model.model_fields:
         return "No settings.\n"
+    # Without what an annotation says to pydantic alone, such as how it tells the members of a union apart.
+    types = get_type_hints(model)
     rows = [
-        f"| `{name}` | {_type(field)} | {_default(field)} | {_text(field.description or '')} |\n"
+        f"| `{name}` | {_type(types[name], field)} | {_default(field)} | {_text(field.description or '')} |\n"
         for name, field in model.model_fields.items()
     ]
     return "| setting | type | default | what |\n|---|---|---|---|\n" + "".join(rows)
 
 
-def _type(field: FieldInfo) -> str:
-    annotation = field.annotation
+def _type(annotation: Any, field: FieldInfo) -> str:
     name = getattr(annotation, "__name__", "") if isinstance(annotation, type) else str(annotation)
     limits = [str(limit).split("(", 1)[1].rstrip(")") for limit in field.metadata if "(" in str(limit)]
     shown = ", ".join(limit for limit in limits if limit.split("=")[0] in ("ge", "gt", "le", "lt", "pattern"))
@@ -133,7 +134,8 @@ def _type(field: FieldInfo) -> str:
 
 
 def _short(name: str) -> str:
-    return re.sub(r"\b[a-z_]+(\.[a-z_]+)+\.([A-Z]\w+)", r"\2", name).replace("typing.", "")
+    short = re.sub(r"\b[a-z_]+(\.[a-z_]+)+\.([A-Z]\w+)", r"\2", name).replace("typing.", "")
+    return re.sub(r"Union\[([^][]*)\]", lambda found: found[1].replace(", ", " | "), short)
 
 
 def _default(field: FieldInfo) -> str:

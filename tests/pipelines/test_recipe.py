@@ -52,6 +52,29 @@ def test_an_unknown_key_names_the_nearest(recipe_file) -> None:
     ]
 
 
+CLAIM = "gate.claims.0"
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ("{suite: exam, flor: 0.9}", f"{CLAIM}.flor: unknown key; did you mean floor?"),
+        ("{suite: exam, floor: 0.9, x: 1}",
+         f"{CLAIM}.x: unknown key; known: any_of, floor, gain, margin, see, slice, suite"),
+        ("{any_off: [{floor: 0.5}, {gain: 0.1}]}", f"{CLAIM}.any_off: unknown key; did you mean any_of?"),
+        ("{any_of: [{gian: 0.1}, {floor: 0.5}]}", f"{CLAIM}.any_of.0.gian: unknown key; did you mean gain?"),
+        ("{any_of: [{gain: 0.1}, {floor: 0.5}], see: 0.1}", f"{CLAIM}.see: unknown key; known: any_of"),
+        ("{any_of: [{gain: 0.1}]}", f"{CLAIM}.any_of: at least two claims are alternatives; it has 1"),
+        ("{suite: exam}", f"{CLAIM}: a claim is exactly one of floor, margin and gain; it has none"),
+        ("{floor: 2}", f"{CLAIM}.floor: 2: input should be less than or equal to 1; change it to fit (docs/reference"
+                        " lists type, unit and range)"),
+    ],
+)  # fmt: skip
+def test_one_mistake_in_a_claim_of_the_policy_is_one_line(recipe_file, claim: str, said: str) -> None:
+    path = recipe_file(SMALLEST + f"gate:\n  claims:\n    - {claim}\n")
+    assert complaints(path) == [f"recipe.yaml:7: {said}"]
+
+
 def test_all_errors_come_at_once_each_with_its_line(recipe_file) -> None:
     path = recipe_file(
         SMALLEST

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from components.core.settings import StepSettings
 
@@ -82,13 +82,32 @@ class AnyOf(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    any_of: tuple[Claim, ...] = Field(min_length=2, description="Claims, of which one must hold.")
+    any_of: tuple[Claim, ...] = Field(
+        description="Claims, at least two, of which one must hold.", json_schema_extra={"minItems": 2}
+    )
+
+    @field_validator("any_of")
+    @classmethod
+    def _are_alternatives(cls, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
+        # Not by `min_length`, which does not count a claim that is faulty and so complains of the same mistake again.
+        if len(claims) < 2:
+            raise ValueError(f"at least two claims are alternatives; it has {len(claims)}")
+        return claims
+
+
+def _sort(entry: Any) -> str:
+    """Which of the two an entry of the policy is meant as, so that what is wrong with it is held against that alone."""
+    given = "any_of" in entry if isinstance(entry, dict) else isinstance(entry, AnyOf)
+    return AnyOf.__name__ if given else Claim.__name__
+
+
+Entry = Annotated[Annotated[Claim, Tag("Claim")] | Annotated[AnyOf, Tag("AnyOf")], Discriminator(_sort)]
 
 
 class Gate(StepSettings):
     """The policy. Every claim must hold, each shown at one-sided ``alpha``; no claim, no release."""
 
-    claims: tuple[Claim | AnyOf, ...] = Field(
+    claims: tuple[Entry, ...] = Field(
         default=(), description="What a candidate has to prove; without any it is refused."
     )
     exams: dict[str, str] = Field(
