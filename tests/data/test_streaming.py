@@ -15,20 +15,7 @@ from tests.contract.google.storage import Storage
 
 TOTAL = 2 * 1024**3
 MOST = 500 * 1024**2
-WORDS = ("account", "balance", "card", "door", "invoice", "laptop", "monitor", "network", "printer", "router", "transfer")
-    "account",
-    "balance",
-    "card",
-    "door",
-    "invoice",
-    "laptop",
-    "monitor",
-    "network",
-    "printer",
-    "router",
-    "transfer",
-    "window",
-]
+WORDS = ("account", "balance", "card", "door", "invoice", "laptop", "monitor", "network", "printer", "router")
 
 
 def write_documents(folder: Path, size: int, files: int) -> int:
