@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,10 +25,13 @@ from pydantic import Field
 
 from components.core.contract import Contract
 from components.core.errors import Conflict, Failed, InvalidInput, Refused, SluiceError
+from components.core.run import Run
 from components.core.run_request import FOLDER
 from components.core.store import Store
+from pipelines.backends.backend import open_backend
 from pipelines.dispatcher import dispatch, read_request
 from pipelines.environment import Environment
+from pipelines.notify import is_news, tell_of
 from pipelines.recipe import RecipeBase
 
 DONE = "dispatched"
@@ -59,6 +63,8 @@ class DispatchService:
     recipes: tuple[RecipeBase, ...]
     _one: threading.Lock = field(default_factory=threading.Lock)
     """Within this process one at a time; another process is kept off by the run's claim."""
+    _told: set[str] = field(default_factory=set)
+    """Runs whose end was told of, by us or by others."""
 
     def __post_init__(self) -> None:
         self.store = Store(self.environment.store)
@@ -111,7 +117,28 @@ class DispatchService:
                 continue
             if made is not None:
                 found.append(made)
+        self._tell()
         return found
+
+    def _tell(self) -> None:
+        """Notifies whom the end of a run concerns that nobody follows; a service that is away is asked again."""
+        if not self.environment.webhook:
+            return
+        try:
+            backend = open_backend(self.environment)
+            backend.fetch()
+            ended = [
+                run
+                for folder, run in backend.runs.records()
+                if isinstance(run, Run) and run.run not in self._told and backend.runs.has(folder)
+            ]
+        except SluiceError as error:
+            _LOG.warning("which runs have ended is not known: %s; looked again", error)
+            return
+        for run in ended:
+            if is_news(run, datetime.now(UTC)):
+                self._told.add(run.run)
+                tell_of(run, self.environment)
 
     def keep_looking(self, seconds: float) -> None:
         """Looks again and again, until the process is told to end; a store that is away is tried again."""

@@ -18,7 +18,7 @@ from pipelines.dispatcher import dispatch
 from pipelines.environment import Environment, LocalEnvironment
 from pipelines.examine import score_lines
 from pipelines.keys import prepare
-from pipelines.notify import events_of, notify
+from pipelines.notify import tell_of
 from pipelines.page.load import write_page
 from pipelines.progress import Progress
 from pipelines.recipe import RecipeBase
@@ -104,6 +104,5 @@ def watch(backend: Backend, folder: RunFolder, environment: Environment, as_json
         else:
             click.echo(f"\n{folder.run} goes on; `sluice status {folder.run}` looks, `sluice cancel` ends it", err=True)
         raise
-    for event in events_of(run):
-        notify(environment, event)
+    tell_of(run, environment)
     return run

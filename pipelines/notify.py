@@ -2,6 +2,9 @@
 
 A receiver that is dead, slow or rude fails nothing: it is told in one line on the standard error. The address is a
 secret, since whoever knows it can write to the channel, and is never printed.
+
+A run's end is told of once, by whoever sees it first and can: those who follow it, or the dispatcher. The claim is an
+object in the store, made before anything is sent: rather never than twice.
 """
 
 from __future__ import annotations
@@ -11,17 +14,24 @@ import http.client
 import json
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
+from components.core.errors import SluiceError
+from components.core.moment import parse_moment
 from components.core.run import Run, State
+from components.core.store import Store
 from pipelines.environment import Environment
 
 SECONDS, TRIES = 3.0, 2
+NEWS = timedelta(days=1)
+"""A dispatcher that was away for a day still tells of what ended meanwhile; one that is new, of nothing older."""
 MOST_CHARACTERS = 2_900
 """A block of Slack's holds 3,000 characters of text."""
 
@@ -58,15 +68,36 @@ def events_of(run: Run) -> list[Event]:
     return []
 
 
-def notify(environment: Environment, event: Event) -> bool:
+def tell_of(run: Run, environment: Environment) -> None:
+    """Notifies whom a run's end concerns, unless somebody else did; raises nothing, as ``notify``."""
+
+    def is_ours() -> bool:
+        return Store(environment.store).create(f"runs/{run.run}/notified", b"")
+
+    for event in events_of(run):
+        notify(environment, event, is_ours)
+
+
+def is_news(run: Run, now: datetime) -> bool:
+    """Whether a run has ended so lately that people want to hear of it from one who did not follow it."""
+    return run.state.final and bool(run.ended) and now - parse_moment(run.ended) < NEWS
+
+
+def notify(environment: Environment, event: Event, is_ours: Callable[[], bool] = lambda: True) -> bool:
     """Tells people of an event, if the environment names a webhook; says whether the receiver took it.
 
-    Takes six seconds at most and raises nothing: what goes wrong is a line on the standard error.
+    Takes six seconds at most and raises nothing: what goes wrong is a line on the standard error. ``is_ours`` claims
+    the event, once it is known that it can be sent from here.
     """
     if not environment.webhook:
         return False
     address = os.environ.get(environment.webhook.removeprefix("env://"), "")
     problem = _address_problem(environment.webhook, address)
+    try:
+        if not problem and not is_ours():
+            return False
+    except SluiceError as error:
+        problem = str(error)
     for _ in range(0 if problem else TRIES):
         problem, again = _within(address, json.dumps(message(environment.name, event)).encode())
         if not again:

@@ -8,6 +8,7 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from components.core.canonical import sha256
 from components.core.errors import Failed, InvalidInput
+from components.core.run import Run, State
 from components.core.run_request import RunRequest
 from components.core.store import Store
 from pipelines import dispatch_service
@@ -185,3 +187,41 @@ def test_over_http_a_message_is_answered_and_a_port_that_is_taken_is_said(place:
         with pytest.raises(Failed, match="cannot listen on"):
             server(place.service, "127.0.0.1", listening.server_port)
         listening.shutdown()
+
+
+def test_runs_that_nobody_follows_are_told_of_when_they_have_ended(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[str]()
+    monkeypatch.setattr(dispatch_service, "tell_of", lambda run, environment: told.append(run.run))
+    place.environment = place.environment.model_copy(update={"webhook": "env://WEBHOOK"})
+    place.ask()
+    service = place.service
+    (made,) = service.look()
+    folder = RunFolder(Path(place.environment.runs) / made.run)
+    assert told == []
+    launch = folder.launch()
+    given = dict.fromkeys(("recipe", "recipe_digest", "environment", "environment_digest", "spec", "now"), "x")
+    run = Run(run=made.run, graph=launch.graph, backend="elsewhere", **given)
+    ended = {"state": State.FAILED, "ended": datetime.now(UTC).isoformat()}
+    for change, expected in (({}, []), (ended, [made.run]), (ended, [made.run])):
+        folder.write(run.model_copy(update=change))
+        service.look()
+        assert told == expected
+    old = (datetime.now(UTC) - timedelta(days=30)).isoformat()
+    folder.write(run.model_copy(update={**ended, "ended": old}))
+    place.service.look()
+    assert told == [made.run]
+
+
+def test_a_service_that_is_away_keeps_nobody_from_dispatching(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(environment: LocalEnvironment) -> None:
+        raise Failed("Vertex AI: no answer in time")
+
+    monkeypatch.setattr(dispatch_service, "open_backend", away)
+    place.environment = place.environment.model_copy(update={"webhook": "env://WEBHOOK"})
+    place.ask()
+    assert len(place.service.look()) == 1
+    assert "which runs have ended is not known: Vertex AI: no answer in time; looked again" in caplog.text

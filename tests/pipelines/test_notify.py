@@ -7,14 +7,16 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from components.core.run import Run, State
 from pipelines import notify as notifications
 from pipelines.environment import LocalEnvironment
-from pipelines.notify import Event, What, events_of, message, notify
+from pipelines.notify import NEWS, Event, What, events_of, is_news, message, notify, tell_of
 
 EVENT = Event(What.ALERT, "Alert: nobody asked.", "monitoring-helpdesk-1234")
 SECRET = "T0000/very-secret"
@@ -260,3 +262,48 @@ def test_people_are_not_told_of(run: Run) -> None:
 
 def test_a_failure_without_a_word_is_told_of_too() -> None:
     assert events_of(a_run("lifecycle", State.FAILED))[0].text
+
+
+def in_a_store(folder: Path, webhook: str = "env://WEBHOOK") -> LocalEnvironment:
+    return environment(webhook).model_copy(update={"store": str(folder / "store")})
+
+
+def test_of_many_who_see_a_runs_end_one_tells(receiver: Receiver, tmp_path: Path, monkeypatch) -> None:
+    place, ended = in_a_store(tmp_path), a_run("release", State.REFUSED)
+    with listening(receiver) as own:
+        monkeypatch.setenv("WEBHOOK", own)
+        threads = [threading.Thread(target=tell_of, args=(ended, place)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        tell_of(ended, place)
+        tell_of(ended.model_copy(update={"run": "release-2"}), place)
+    assert [body["blocks"][2]["elements"][0]["text"] for body in receiver.bodies] == ["release-1", "release-2"]
+
+
+def test_who_cannot_send_leaves_it_to_another(receiver: Receiver, tmp_path: Path, monkeypatch, capsys) -> None:
+    place, ended = in_a_store(tmp_path), a_run("lifecycle", State.FAILED, error="no memory")
+    monkeypatch.delenv("WEBHOOK", raising=False)
+    tell_of(ended, place)
+    assert "the variable WEBHOOK is not set" in capsys.readouterr().err
+    with listening(receiver) as own:
+        monkeypatch.setenv("WEBHOOK", own)
+        tell_of(ended, place)
+    assert len(receiver.bodies) == 1
+
+
+def test_a_store_that_is_away_fails_nothing(receiver: Receiver, tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "store").write_text("no folder")
+    with listening(receiver) as own:
+        monkeypatch.setenv("WEBHOOK", own)
+        tell_of(a_run("release", State.HELD), in_a_store(tmp_path))
+    assert receiver.bodies == []
+    assert capsys.readouterr().err.startswith("notification (held run) did not arrive: store ")
+
+
+def test_what_ended_long_ago_or_has_not_ended_is_no_news() -> None:
+    now = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
+    for ended, news in ((now - NEWS / 2, True), (now - NEWS, False)):
+        assert is_news(a_run("release", State.HELD, ended=ended.isoformat()), now) is news
+    assert not is_news(a_run("release", State.RUNNING), now)
