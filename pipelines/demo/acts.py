@@ -147,10 +147,10 @@ def the_proof(scene: Scene) -> list[str]:
 
 
 ACTS = (
-    Act(1, "a first model is released and serves", "serves", 180, first_model),
+    Act(1, "a first model is released and serves", "serves", 150, first_model),
     Act(2, "one from shuffled labels is refused", "refused", 100, a_bad_one),
-    Act(3, "the world changes, and the loop follows", "retrained", 240, the_world_changes),
-    Act(4, "the proof, and one changed byte", "found", 30, the_proof),
+    Act(3, "the world changes, and the loop follows", "retrained", 210, the_world_changes),
+    Act(4, "the proof, and one changed byte", "found", 20, the_proof),
 )
 
 

@@ -15,7 +15,6 @@ from components.core.errors import ExitCode
 from pipelines.demo.acts import ACTS, Act, Scene
 from pipelines.demo.place import Place, Server, end_left_over
 
-BUDGET_SECONDS = 480
 CHANGES_THE_WORLD = 3
 
 
@@ -82,8 +81,8 @@ def _summary(played: list[Played], place: Place) -> None:
         act = one.act
         row = f"{act.number}  {act.title:<43} {act.must:<10} {one.seconds:>8.0f} {act.budget_seconds:>7}  {one.sign}"
         click.echo(row)
-    whole = sum(one.seconds for one in played)
-    click.echo(f"{'':<46} {'':<10} {whole:>8.0f} {BUDGET_SECONDS:>7} {_over(whole, BUDGET_SECONDS)}".rstrip())
+    whole, budget = sum(one.seconds for one in played), sum(one.act.budget_seconds for one in played)
+    click.echo(f"{'':<46} {'':<10} {whole:>8.0f} {budget:>7} {_over(whole, budget)}".rstrip())
     state = place.state
     model = f"{state.champion.digest[:12]}…" if state.champion else "nothing"
     click.echo(f"\n{state.endpoint}: {model} should serve, generation {state.generation}; nothing is left running")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from components.core.decision import Decision, Reason, Verdict, decision_in
 from components.core.errors import SluiceError
 from components.core.evidence import GateEvidence, read_evidence
-from components.core.manifest import Reference, read_beside, read_manifest
+from components.core.manifest import Manifest, Reference, read_beside, read_manifest
 from components.core.report import Report
 from components.core.run import Run, State
 from components.core.store import Store
@@ -18,8 +18,17 @@ from components.core.store import Store
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+    from components.monitor.drift.pictures import Pictures
+    from components.monitor.figures import Figures
+
 CARD = "README.md"
-OUTPUTS = {"gate": "evidence", "decide": "decision", "retraining": "decision", "card": "card"}
+OUTPUTS = {
+    "gate": "evidence",
+    "decide": "decision",
+    "drift": "evidence",
+    "retraining": "decision",
+    "card": "card",
+}
 """The output of each step that is shown."""
 TITLES = {
     "promoted": "Promoted",
@@ -52,41 +61,53 @@ class Release:
     evidence: GateEvidence | None = None
     decision: Decision | None = None
     card: str = ""
+    drift: tuple[Figures, Pictures] | None = None
     missing: list[str] = field(default_factory=list)
 
 
 def read_release(run: Run, store: Store) -> Release | None:
-    """What a run's gate, decision and card say; None for a run that came to none of them. Monitoring decides too.
+    """What a run's gate, drift, decision and card say; None for a run that came to none of them.
 
     What is gone from the store, or was changed there, is told of and left out: there is a page nevertheless.
     """
     outputs = {
-        role: step.outputs[role]
+        step.name: step.outputs[role]
         for step in run.steps
         if (role := OUTPUTS.get(step.name)) is not None and role in step.outputs
     }
     if not outputs:
         return None
     release = Release()
-    for role, output in outputs.items():
+    for step, output in outputs.items():
         try:
-            _read(release, role, output, store)
+            _read(release, step, output, store)
         except SluiceError as error:
-            release.missing.append(f"{role}: {error}")
+            release.missing.append(f"{OUTPUTS[step]}: {error}")
         except (ValueError, KeyError, TypeError) as error:
-            release.missing.append(f"{role}: {output.key} holds something else ({error!r})")
+            release.missing.append(f"{OUTPUTS[step]}: {output.key} holds something else ({error!r})")
     return release
 
 
-def _read(release: Release, role: str, output: Reference, store: Store) -> None:
-    if role == "decision":
+def _read(release: Release, step: str, output: Reference, store: Store) -> None:
+    if OUTPUTS[step] == "decision":
         release.decision = decision_in(store, output)
         return
     manifest = read_manifest(store, output)
-    if role == "evidence":
+    if step == "gate":
         release.evidence = read_evidence(store, manifest)
-        return
-    release.card = read_beside(store, manifest, CARD, "card", "card").decode(errors="backslashreplace")
+    elif step == "drift":
+        release.drift = _drift(store, manifest)
+    else:
+        release.card = read_beside(store, manifest, CARD, "card", "card").decode(errors="backslashreplace")
+
+
+def _drift(store: Store, manifest: Manifest) -> tuple[Figures, Pictures]:
+    # Imported here, as below: most pages are of runs that compare no window, and NumPy takes its time.
+    from components.monitor.drift.pictures import PICTURES, Pictures
+    from components.monitor.observe.records import figures_of
+
+    drawn = read_beside(store, manifest, PICTURES, "pictures of a window", "drift")
+    return figures_of(store, manifest.named), Pictures.read(drawn, manifest.key)
 
 
 @dataclass(frozen=True)
@@ -152,6 +173,15 @@ class ShownRelease:
         if evidence is None:
             return None
         return Markup(verdict_section(evidence, paragraph=not (self.look and self.said == evidence.paragraph)))
+
+    @cached_property
+    def drift(self) -> Markup | None:
+        """What has moved, drawn; the story above it shows the windows before."""
+        from markupsafe import Markup
+
+        from components.monitor.drift.drawing import drift_section
+
+        return Markup(drift_section(*self.release.drift)) if self.release.drift else None
 
     @property
     def reasons(self) -> list[Reason]:

@@ -6,22 +6,26 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from components.core.decision import FOLDER, Decision, DecisionKind, payload_of
 from components.core.endpoint import EndpointState, open_endpoints
 from components.core.errors import SluiceError
 from components.core.moment import parse_moment
+from components.core.run import Run
 from components.core.store import Store
 from components.core.whole_file import SUFFIX
 from components.core.wilson import wilson_interval
 from components.core.wording import counted
+from components.monitor.describe.features import meaning
 from components.monitor.figures import Figures
 from components.monitor.observe.records import MOST_WINDOWS, comparisons, figures_of
 from pipelines.environment import environment_from
 from pipelines.recipe import recipe_from
-from pipelines.runs import RunFolder
+from pipelines.runs import RunFolder, Runs
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 260, 72, 48, 18, 42
 TOLD = (DecisionKind.RETRAIN, DecisionKind.RELEASE, DecisionKind.ROLLBACK, DecisionKind.BREAK_GLASS)
@@ -30,6 +34,8 @@ LAST_EVENTS = 12
 """Events that are told of at once; those before are folded away."""
 MOST_DECISIONS = 2_000
 """Decisions that are read, the newest by the store's clock: the page of a run must not take longer each week."""
+MOST_RUNS = 500
+"""Runs that are looked through for those that the story tells of, the newest, for the same reason."""
 NO_MOMENTS = re.compile(r"(\d{4}-\d\d-\d\d )?\d\d:\d\d(:\d\d)?")
 """What differs between two windows of which the same is said."""
 SHARES, GENERATIONS = {"": 110.0, "spare": 52.0}, {"": 190.0, "spare": 88.0}
@@ -53,6 +59,8 @@ class Point:
     verdict: str = ""
     label: str | None = None
     """The class of its label: ``spare`` where there is room on a wide screen only, None where there is none at all."""
+    run: str = ""
+    """The run that decided about it, where that has a page."""
 
     @property
     def span(self) -> Span | None:
@@ -85,6 +93,8 @@ class Event(NamedTuple):
     look: str
     title: str
     said: str
+    run: str = ""
+    """The run that it happened in, where that has a page; of several, the last that has one."""
     times: int = 1
     last: datetime | None = None
     """When it happened for the last time, where it did so more often than once in a row."""
@@ -135,11 +145,26 @@ def read_story(folder: RunFolder, store: Store) -> Story | None:
         return None
     states = list(open_endpoints(environment.endpoints).history(endpoint)) if environment.endpoints else []
     decisions = [decision for decision in _decisions(store, missing) if _is_about(decision, endpoint, environment.name)]
-    return _story(endpoint, windows, states, decisions, missing)
+    return _story(endpoint, windows, states, decisions, missing, _signed_in(folder))
+
+
+def _signed_in(folder: RunFolder) -> dict[str, str]:
+    """By its id, the run that a decision was signed in, of those that lie beside this one and have a page."""
+    beside = islice(Runs(folder.path.parent).records(), MOST_RUNS)
+    with_page = [
+        run for other, run in beside if isinstance(run, Run) and other.run != folder.run and other.page.exists()
+    ]
+    # The newest come first: where the same was done again, the run that did the work is told of.
+    return {decision: run.run for run in with_page for decision in run.decisions}
 
 
 def _story(
-    endpoint: str, windows: list[Figures], states: list[EndpointState], decisions: list[Decision], missing: list[str]
+    endpoint: str,
+    windows: list[Figures],
+    states: list[EndpointState],
+    decisions: list[Decision],
+    missing: list[str],
+    signed_in: Mapping[str, str] = MappingProxyType({}),
 ) -> Story:
     begins = windows[0].until if len(windows) == MOST_WINDOWS else ""
     changes = [(parse_moment(state.changed), state) for state in _changes(states)]
@@ -149,14 +174,26 @@ def _story(
     order = sorted([*(parse_moment(window.until) for window in windows), *(moment for moment, _ in changes)])
     room = (WIDTH - LEFT - RIGHT) / (len(order) + 1)
     x = {moment: round(LEFT + room * (index + 1), 1) for index, moment in enumerate(order)}
-    retrain = {decision.issued_at: str(decision.verdict) for decision in decisions if _decides(decision)}
+    about = {decision.issued_at: decision for decision in decisions if _decides(decision)}
     ends = [(window, parse_moment(window.until)) for window in windows]
     labels = labelled((x[end] for window, end in ends if window.quality.labelled), SHARES)
-    points = tuple(Point(window, x[end], retrain.get(end, ""), labels.get(x[end])) for window, end in ends)
+    points = tuple(_point(window, x[end], about.get(end), labels.get(x[end]), signed_in) for window, end in ends)
     named = labelled((x[moment] for moment, _ in changes), GENERATIONS)
     marks = tuple(Mark(x[moment], f"generation {state.generation}", named.get(x[moment])) for moment, state in changes)
-    events = [*_observed(points), *(_told(decision) for decision in decisions), *_served(changes)]
+    events = [
+        *_observed(points),
+        *(_told(decision, signed_in) for decision in decisions),
+        *_served(changes, signed_in),
+    ]
     return Story(endpoint, points, marks, tuple(together(sorted(events, key=_order))), tuple(missing), begins)
+
+
+def _point(
+    window: Figures, x: float, decision: Decision | None, label: str | None, signed_in: Mapping[str, str]
+) -> Point:
+    if decision is None:
+        return Point(window, x, label=label)
+    return Point(window, x, str(decision.verdict), label, signed_in.get(decision.id, ""))
 
 
 def labelled(places: Iterable[float], rooms: Mapping[str, float]) -> dict[float, str]:
@@ -178,7 +215,10 @@ def together(events: Iterable[Event]) -> Iterator[Event]:
         sort = event.title.partition(":")[0]
         before = last.get(sort)
         if before is not None and _same(told[before], event):
-            told[before] = told[before]._replace(times=told[before].times + 1, last=event.moment, said=event.said)
+            one = told[before]
+            told[before] = one._replace(
+                times=one.times + 1, last=event.moment, said=event.said, run=event.run or one.run
+            )
             continue
         if event.look == "promoted":
             last.clear()
@@ -239,29 +279,35 @@ def _observed(points: tuple[Point, ...]) -> Iterator[Event]:
             said += f"; {figures.quality.correct:,} of {figures.quality.labelled:,} labelled answers were right"
             said += f" ({span.share:.0%}, 95 % interval {span.low:.0%} to {span.high:.0%})"
         said += f"; {_drift(point)}." + "".join(f" {fault.text}" for fault in figures.faults)
-        yield Event(
-            parse_moment(figures.until), "drifted" if point.drifted or figures.faults else "seen", "a window", said
-        )
+        look = "drifted" if point.drifted or figures.faults else "seen"
+        yield Event(parse_moment(figures.until), look, "a window", said, point.run)
 
 
 def _drift(point: Point) -> str:
     more = f" and {len(point.drifted) - SHIFTS_TOLD} more" if len(point.drifted) > SHIFTS_TOLD else ""
     if point.drifted:
-        return f"drifted: {', '.join(point.drifted[:SHIFTS_TOLD])}{more}"
+        return f"drifted: {', '.join(_explained(name) for name in point.drifted[:SHIFTS_TOLD])}{more}"
     return "nothing drifted" if point.figures.shifts else "nothing was compared"
 
 
-def _told(decision: Decision) -> Event:
+def _explained(feature: str) -> str:
+    means = meaning(feature)
+    return f"`{feature}` ({means})" if means else f"`{feature}`"
+
+
+def _told(decision: Decision, signed_in: Mapping[str, str]) -> Event:
     title = f"{decision.signer} decided: {decision.verdict}"
     if not _decides(decision):
         title += f" ({decision.kind.replace('_', ' ')})"
-    return Event(decision.issued_at, str(decision.verdict), title, f"{decision.because}." if decision.because else "")
+    said = f"{decision.because}." if decision.because else ""
+    return Event(decision.issued_at, str(decision.verdict), title, said, signed_in.get(decision.id, ""))
 
 
-def _served(changes: list[tuple[datetime, EndpointState]]) -> Iterator[Event]:
+def _served(changes: list[tuple[datetime, EndpointState]], signed_in: Mapping[str, str]) -> Iterator[Event]:
     for moment, state in changes:
         assert state.champion
-        yield Event(moment, "promoted", f"generation {state.generation}", f"{state.champion.digest[:12]}… should serve")
+        said, run = f"{state.champion.digest[:12]}… should serve", signed_in.get(state.decision, "")
+        yield Event(moment, "promoted", f"generation {state.generation}", said, run)
 
 
 def story_of(run_folder: Path, store: Store) -> Story | None:

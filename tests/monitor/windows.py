@@ -14,6 +14,7 @@ from components.core.manifest import Kind, Manifest
 from components.core.settings import StepSettings
 from components.core.signing import sign
 from components.core.store import Store
+from components.monitor.drift.pictures import PICTURES, Picture, Pictures
 from components.monitor.figures import FIGURES, Figures, Score, Shift
 from components.monitor.observe.records import Compared, Window, compared_key, window_key
 from components.monitor.retraining.rule import History
@@ -96,13 +97,17 @@ class Watched:
         return str(path)
 
     def evidence(self, number: int, correct: int = 180, labelled: int = 200, **changes: Any) -> Manifest:
-        """What drift and observe leave of a week: figures, and the records by which later weeks find them."""
+        """What drift and observe leave of a week: figures, pictures, and the records by which later weeks find them."""
         known = figures(number, correct, labelled, **{"model": self.model.digest, **changes})
+        drawn = tuple(Picture(shift=one, areas=("M0 0", "M0 0")) for one in known.shifts)
         attempt = Attempt(self.store, "drift")
         draft = Draft(
             Kind.REPORT,
             attempt.rows(Kind.REPORT, "evidence"),
-            extra=(attempt.attach("evidence", FIGURES, known.to_bytes()),),
+            extra=(
+                attempt.attach("evidence", FIGURES, known.to_bytes()),
+                attempt.attach("evidence", PICTURES, Pictures(alpha=0.001, drawn=drawn).to_bytes()),
+            ),
         )
         made = attempt.commit({"evidence": draft}, settings=StepSettings()).manifests["evidence"]
         until = datetime.fromisoformat(known.until)

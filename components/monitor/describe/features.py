@@ -30,29 +30,32 @@ class Sort(StrEnum):
 
 
 class Feature(NamedTuple):
-    """One feature. ``text`` says whether training data have it too."""
+    """One feature. ``means`` says what it is to a person, ``text`` whether training data have it too."""
 
     name: str
     sort: Sort
+    means: str
     text: bool = True
 
 
-UNSEEN = Feature("unseen_words", Sort.SHARE)
+UNSEEN = Feature("unseen_words", Sort.SHARE, "share of a question's words that training never had")
 """Share of a prompt's words that no training text holds; drift works it out of ``words``."""
 FEATURES = (
-    Feature("prompt_words", Sort.AMOUNT),
-    Feature("answer_words", Sort.AMOUNT),
-    Feature("digits", Sort.SHARE),
-    Feature("punctuation", Sort.SHARE),
-    Feature("language", Sort.CATEGORY),
-    Feature("answer", Sort.CATEGORY),
-    Feature("prompt_tokens", Sort.AMOUNT, text=False),
-    Feature("completion_tokens", Sort.AMOUNT, text=False),
-    Feature("latency_ms", Sort.AMOUNT, text=False),
-    Feature("first_token_ms", Sort.AMOUNT, text=False),
-    Feature("finish_reason", Sort.CATEGORY, text=False),
-    Feature("status", Sort.CATEGORY, text=False),
+    Feature("prompt_words", Sort.AMOUNT, "words of a question"),
+    Feature("answer_words", Sort.AMOUNT, "words of an answer"),
+    Feature("digits", Sort.SHARE, "share of digits in a question"),
+    Feature("punctuation", Sort.SHARE, "share of punctuation in a question"),
+    Feature("language", Sort.CATEGORY, "language of a question"),
+    Feature("answer", Sort.CATEGORY, "the answer itself"),
+    Feature("prompt_tokens", Sort.AMOUNT, "tokens of a question", text=False),
+    Feature("completion_tokens", Sort.AMOUNT, "tokens of an answer", text=False),
+    Feature("latency_ms", Sort.AMOUNT, "milliseconds to a whole answer", text=False),
+    Feature("first_token_ms", Sort.AMOUNT, "milliseconds to the first token of a stream", text=False),
+    Feature("finish_reason", Sort.CATEGORY, "why an answer ended", text=False),
+    Feature("status", Sort.CATEGORY, "what became of a request", text=False),
 )
+FIELD = "answer."
+"""What the names of features begin with that are fields of answers, where these are JSON objects."""
 _TYPES = {Sort.AMOUNT: pa.float64(), Sort.SHARE: pa.float64(), Sort.CATEGORY: pa.string()}
 SCHEMA = pa.schema(
     [
@@ -71,6 +74,13 @@ _HUGE = 1e9
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _PUNCTUATION = re.compile(r"[^\w\s]")
 _DIGIT = re.compile(r"\d")
+
+
+def meaning(feature: str) -> str:
+    """What a feature is to a person, by its name; empty for one that is not known here."""
+    if feature.startswith(FIELD):
+        return f"what answers say under “{feature.removeprefix(FIELD)}”"
+    return next((known.means for known in (*FEATURES, UNSEEN) if known.name == feature), "")
 
 
 def request_features(row: Row, languages: Sequence[str]) -> Row:

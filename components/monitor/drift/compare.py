@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from components.monitor.describe.features import FEATURES, UNSEEN, Feature, Sort
+from components.monitor.describe.features import FEATURES, FIELD, UNSEEN, Feature, Sort, meaning
 from components.monitor.drift.references import Training, unseen
 from components.monitor.drift.settings import Drift
 from components.monitor.figures import Shift
@@ -72,7 +72,8 @@ def pairs(
         found.append(_pair(UNSEEN, against, new, old, settings))
     for key in keys:
         new, old = (_field(table, key) for table in (window, reference))
-        found.append(_pair(Feature(f"answer.{key}", Sort.CATEGORY), against, new, old, settings))
+        name = f"{FIELD}{key}"
+        found.append(_pair(Feature(name, Sort.CATEGORY, meaning(name)), against, new, old, settings))
     return found
 
 

@@ -8,56 +8,52 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.core.page import templates
-from components.monitor.drift.compare import Found
+from components.monitor.describe.features import meaning
 from components.monitor.drift.pictures import (
     CHART_HEIGHT,
     CHART_WIDTH,
     HEIGHT,
     LEFT,
     WIDTH,
+    Pictures,
     chart,
+    farthest,
     moment,
-    picture,
     told,
 )
-from components.monitor.figures import Figures
+from components.monitor.figures import Figures, Shift
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 FOLDER = Path(__file__).parent
-MOST_PICTURES = 12
-"""Features that are drawn; all of them are in the table."""
-CLOSEST = 4
-"""Features that are drawn, folded away, where none has moved."""
 
 
-def drift_section(figures: Figures, earlier: Sequence[Figures], found: Sequence[Found], alpha: float) -> str:
+def drift_section(figures: Figures, pictures: Pictures, earlier: Sequence[Figures] | None = None) -> str:
     """The evidence as a fragment of HTML: a heading of level 2 and what follows, without script, id or address.
 
     It brings its style along and takes the colours of the page around it where that names them. All texts are escaped.
-    ``earlier`` are the figures of the windows before, the first one first.
+    ``earlier`` are the figures of the windows before, the first one first; None where the page draws them itself.
     """
-    ranked = sorted(found, key=lambda one: (not one.shift.drifted, -one.shift.effect / one.shift.least))
-    moved = [one for one in ranked if one.shift.drifted]
-    drawn = moved[:MOST_PICTURES] or ranked[:CLOSEST]
+    shifts = sorted(figures.shifts, key=farthest)
+    moved = [one for one in shifts if one.drifted]
     return _environment().get_template("drawing.html").render(
         figures=figures,
         look="fault" if figures.faults else "moved" if moved else "still",
         title=_title(figures, moved),
         moved=moved,
-        pictures=[picture(one) for one in drawn],
-        shifts=[one.shift for one in ranked],
-        chart=chart([*earlier, figures]),
-        alpha=alpha,
+        pictures=pictures.drawn,
+        shifts=shifts,
+        chart=None if earlier is None else chart([*earlier, figures]),
+        alpha=pictures.alpha,
         quality=told(figures.quality),
         reference=told(figures.reference),
         size={"width": WIDTH, "height": HEIGHT, "wide": CHART_WIDTH, "high": CHART_HEIGHT, "left": LEFT},
     )  # fmt: skip
 
 
-def _title(figures: Figures, moved: Sequence[Found]) -> str:
-    names = len({one.shift.feature for one in moved})
+def _title(figures: Figures, moved: Sequence[Shift]) -> str:
+    names = len({one.feature for one in moved})
     drift = f"{names} feature{'s have' if names != 1 else ' has'} moved" if moved else "nothing has moved"
     if figures.faults:
         return f"This window cannot be relied on; {drift if figures.shifts else 'nothing was compared'}"
@@ -71,6 +67,7 @@ def _environment() -> Environment:
     environment = templates(FOLDER)
     environment.filters["probability"] = _probability
     environment.filters["moment"] = moment
+    environment.filters["meaning"] = meaning
     return environment
 
 

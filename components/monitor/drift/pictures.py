@@ -9,20 +9,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from components.core.contract import Contract
+from components.core.manifest import Part
 from components.core.wilson import wilson_interval
 from components.monitor.describe.features import Sort
 from components.monitor.drift.compare import Found, Pair
-from components.monitor.figures import Figures, Score
+from components.monitor.figures import Figures, Score, Shift
 
 WIDTH, HEIGHT = 320.0, 96.0
 """Size of a picture of two samples, in units of its view box."""
 BINS, BARS = 28, 8
 CHART_WIDTH, CHART_HEIGHT, LEFT, BOTTOM = 760.0, 200.0, 64.0, 28.0
+MOST_PICTURES = 12
+"""Features that are drawn; all of them are in the table."""
+CLOSEST = 4
+"""Features that are drawn, folded away, where none has moved."""
+PICTURES = "pictures.json"
+"""The object beside the figures in the output ``evidence`` of the step drift."""
 _NAMES = {"training": "training data", "release": "first windows"}
 
 
-class Bar(NamedTuple):
+class Bar(Part):
     """A class of a category: its share in the window and in the reference (per cent), and how long the bars are."""
 
     name: str
@@ -31,21 +40,32 @@ class Bar(NamedTuple):
     scale: float = 1.0
 
 
-class Picture(NamedTuple):
+class Picture(Part):
     """A feature that moved: two areas for a number, pairs of bars for a category."""
 
-    found: Found
-    reference: str
-    areas: tuple[str, str] | None
-    marks: list[tuple[float, str]]
-    bars: list[Bar]
-    rest: int
+    shift: Shift
+    areas: tuple[str, str] | None = Field(default=None, description="Window and reference as paths of SVG.")
+    marks: tuple[tuple[float, str], ...] = Field(default=(), description="Where on the axis stands what.")
+    bars: tuple[Bar, ...] = ()
+    rest: int = Field(default=0, ge=0, description="Classes that are not among the bars.")
+
+    @property
+    def reference(self) -> str:
+        """What the window is compared with, in words."""
+        return _NAMES.get(self.shift.against, self.shift.against)
 
     @property
     def label(self) -> str:
         """What is drawn, in words."""
-        shift = self.found.shift
+        shift = self.shift
         return f"{shift.feature}: this window ({shift.n} values) and the {self.reference} ({shift.n_reference} values)"
+
+
+class Pictures(Contract):
+    """What is drawn of a window, kept beside its figures: the samples that it was drawn from are not on every page."""
+
+    alpha: float = Field(description="The level that the family-wise error was held at.")
+    drawn: tuple[Picture, ...] = Field(default=(), description="What moved, the farthest first, or what came closest.")
 
 
 class Point(NamedTuple):
@@ -71,20 +91,31 @@ class Chart(NamedTuple):
     """Top and height of the interval of this model's first windows."""
 
 
+def pictures(found: Sequence[Found], alpha: float) -> Pictures:
+    """Of all that was compared, what moved; where nothing did, what came closest to it."""
+    ordered = sorted(found, key=lambda one: farthest(one.shift))
+    chosen = [one for one in ordered if one.shift.drifted][:MOST_PICTURES] or ordered[:CLOSEST]
+    return Pictures(alpha=alpha, drawn=tuple(picture(one) for one in chosen))
+
+
+def farthest(shift: Shift) -> tuple[bool, float]:
+    """Orders features: those that drifted first, and of these the one that moved farthest."""
+    return not shift.drifted, -shift.effect / shift.least
+
+
 def picture(found: Found) -> Picture:
     """The two samples of a feature."""
     pair = found.pair
-    reference = _NAMES.get(pair.against, pair.against)
     if pair.sort is Sort.CATEGORY:
         bars, rest = _bars(pair)
-        return Picture(found, reference, None, [], bars, rest)
+        return Picture(shift=found.shift, bars=bars, rest=rest)
     edges = _edges(pair)
     heights = [np.histogram(np.clip(side, edges[0], edges[-1]), edges)[0] for side in (pair.window, pair.reference)]
     shares = [height / max(height.sum(), 1) for height in heights]
     most = max(float(share.max()) for share in shares) or 1.0
     areas = (_area(shares[0] / most), _area(shares[1] / most))
     marks = [(WIDTH * at, _number(edges[0] + at * (edges[-1] - edges[0]), pair.sort)) for at in (0.0, 0.5, 1.0)]
-    return Picture(found, reference, areas, marks, [], 0)
+    return Picture(shift=found.shift, areas=areas, marks=tuple(marks))
 
 
 def chart(windows: Sequence[Figures]) -> Chart | None:
@@ -182,15 +213,17 @@ def _number(value: float, sort: Sort) -> str:
     return f"{real:,.0f}" if real >= 10 else f"{real:.1f}"
 
 
-def _bars(pair: Pair) -> tuple[list[Bar], int]:
+def _bars(pair: Pair) -> tuple[tuple[Bar, ...], int]:
     """The classes whose shares differ most, the frequent ones first, and how many are left out."""
     counts = [Counter(side) for side in (pair.window.tolist(), pair.reference.tolist())]
     sizes = [max(count.total(), 1) for count in counts]
-    bars = [
-        Bar(name, *(round(100 * count[name] / size, 2) for count, size in zip(counts, sizes, strict=True)))
+    shares = [
+        (name, *(round(100 * count[name] / size, 2) for count, size in zip(counts, sizes, strict=True)))
         for name in counts[0] | counts[1]
     ]
+    bars = [Bar(name=name, window=window, reference=reference) for name, window, reference in shares]
     bars.sort(key=lambda bar: (-abs(bar.window - bar.reference), bar.name))
     shown = sorted(bars[:BARS], key=lambda bar: (-max(bar.window, bar.reference), bar.name))
     longest = max((max(bar.window, bar.reference) for bar in shown), default=0) or 1.0
-    return [bar._replace(scale=100 / longest) for bar in shown], max(0, len(bars) - BARS)
+    scaled = tuple(bar.model_copy(update={"scale": 100 / longest}) for bar in shown)
+    return scaled, max(0, len(bars) - BARS)

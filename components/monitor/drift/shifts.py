@@ -16,6 +16,7 @@ from components.monitor.describe.summary import OfModel, Profile, read_features,
 from components.monitor.drift.compare import Found, Pair, compare, pairs
 from components.monitor.drift.drawing import drift_section
 from components.monitor.drift.faults import window_faults
+from components.monitor.drift.pictures import PICTURES, pictures
 from components.monitor.drift.references import Release, Training, of_model, release, training
 from components.monitor.drift.serving import Champion, champion_at
 from components.monitor.drift.settings import Drift
@@ -62,15 +63,19 @@ def drift(attempt: Attempt, profile: Manifest, settings: Drift, now: str, endpoi
     figures = _figures(seen, champion, references.release, found, faults)
     earlier = _earlier(attempt, endpoint, until)
     _tell(attempt, figures)
-    beside = attempt.attach("evidence", FIGURES, figures.to_bytes())
+    drawn = pictures(found, settings.alpha)
+    beside = (
+        attempt.attach("evidence", FIGURES, figures.to_bytes()),
+        attempt.attach("evidence", PICTURES, drawn.to_bytes()),
+    )
     with attempt.rows(Kind.REPORT, "evidence") as listed:
         for one in figures.shifts:
             listed.append({"id": one.feature, "name": one.against, "value": one.model_dump_json()})
     outcome = attempt.commit(
-        {"evidence": Draft(Kind.REPORT, listed, extra=(beside,))},
+        {"evidence": Draft(Kind.REPORT, listed, extra=beside)},
         settings=settings,
         inputs={"profile": profile, **references.manifests},
-        section=drift_section(figures, earlier, found, settings.alpha),
+        section=drift_section(figures, drawn, earlier),
     )
     _remember(attempt, figures, profile, outcome.manifests["evidence"], until)
     return outcome

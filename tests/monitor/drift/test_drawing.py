@@ -7,10 +7,10 @@ import pytest
 
 from components.core.page import step_page
 from components.core.report import Report
-from components.monitor.describe.features import Sort
+from components.monitor.describe.features import FEATURES, UNSEEN, Sort, meaning
 from components.monitor.drift.compare import Found, Pair, compare
 from components.monitor.drift.drawing import drift_section
-from components.monitor.drift.pictures import chart, picture
+from components.monitor.drift.pictures import Pictures, chart, picture, pictures
 from components.monitor.drift.settings import Drift
 from components.monitor.figures import Fault, Figures, Score
 from tests.browser import check_width, chromium, opened_page
@@ -43,7 +43,8 @@ def some(moved: bool = True, name: str = "answer") -> list[Found]:
 
 
 def section(found: list[Found], earlier=(), **changes) -> str:
-    return drift_section(figures(**changes, shifts=tuple(one.shift for one in found)), earlier, found, 0.001)
+    shown = figures(**changes, shifts=tuple(one.shift for one in found))
+    return drift_section(shown, pictures(found, 0.001), earlier)
 
 
 def test_what_moved_is_drawn_and_named_in_the_heading() -> None:
@@ -51,6 +52,30 @@ def test_what_moved_is_drawn_and_named_in_the_heading() -> None:
     assert "2 features have moved" in html
     assert html.count("<article") == 2
     assert html.count("<tr class") == 3
+
+
+def test_what_is_kept_of_the_pictures_is_all_that_a_page_needs_to_show_them_later() -> None:
+    for found in (some(), some(moved=False), []):
+        drawn = pictures(found, 0.001)
+        shown = figures(shifts=tuple(one.shift for one in found))
+        kept = Pictures.read(drawn.to_bytes(), "pictures.json")
+        assert drift_section(shown, kept, []) == drift_section(shown, drawn, [])
+    assert len(Pictures.read(pictures(some(), 0.001).to_bytes(), "pictures.json").drawn) == 2
+
+
+def test_a_page_that_draws_the_windows_itself_gets_no_second_chart() -> None:
+    found = some()
+    shown = figures(shifts=tuple(one.shift for one in found))
+    assert "window by window" in drift_section(shown, pictures(found, 0.001), [])
+    assert "window by window" not in drift_section(shown, pictures(found, 0.001))
+
+
+def test_a_feature_is_told_in_words_beside_its_name() -> None:
+    html = section(some(name="answer.product"))
+    assert html.count("milliseconds to a whole answer") == 2  # at the picture and in the table
+    assert html.count("what answers say under “product”") == 2
+    assert all(meaning(feature.name) for feature in (*FEATURES, UNSEEN))
+    assert meaning("what a newer Sluice measures") == ""
 
 
 def test_where_nothing_moved_the_nearest_are_folded_away() -> None:

@@ -11,15 +11,18 @@ from typing import Any
 import pytest
 
 from components.core.decision import Decision, DecisionKind, Reason
+from components.core.endpoint import EndpointState
 from components.core.manifest import Reference
 from components.core.run import Run, State, StepRun
 from components.core.store import Store
+from components.monitor.drift.pictures import PICTURES
 from components.monitor.figures import Fault, Figures, Score
-from components.monitor.observe.records import MOST_WINDOWS, compared_key
+from components.monitor.observe.records import MOST_WINDOWS, compared_key, comparisons
 from pipelines.page import story as told
 from pipelines.page.release import ShownRelease, read_release
 from pipelines.page.render import render_run
 from pipelines.page.story import GENERATIONS, SHARES, Event, Story, labelled, together
+from pipelines.runs import RunFolder
 from tests.browser import check_width, chromium, opened_page
 from tests.monitor.windows import START, WEEK, Watched, figures, shift
 from tests.pipelines.page import a_run
@@ -59,11 +62,15 @@ def monitored(watched: Watched, number: int, correct: int = 180, **changes: Any)
     outcome = watched.week(number, correct, **changes)
     named = outcome.manifests["decision"]
     output = Reference(key=named.key, digest=named.digest, content_digest=named.content_digest)
-    step = StepRun(name="retraining", state=State.DONE, outputs={"decision": output})
+    (compared,) = comparisons(watched.store, "helpdesk", {}, last=1)
+    steps = (
+        StepRun(name="drift", state=State.DONE, outputs={"evidence": compared.evidence}),
+        StepRun(name="retraining", state=State.DONE, outputs={"decision": output}),
+    )
     state = State.HELD if outcome.word == "alert" else State.DONE
     said = outcome.report.said
     run, _ = a_run.release()
-    run = run.model_copy(update={"graph": "monitoring", "steps": (step,), "state": state, "outcome": said})
+    run = run.model_copy(update={"graph": "monitoring", "steps": steps, "state": state, "outcome": said})
     return run, {"retraining": outcome.report}
 
 
@@ -97,6 +104,73 @@ def test_a_decision_that_the_store_lost_is_told_by_the_record_and_a_run_that_fai
     assert shown(watched, failed, reports).look == ""
 
 
+def test_the_pictures_of_a_window_stand_on_the_page_of_its_run(watched: Watched) -> None:
+    run, reports = monitored(watched, 0, shifts=(shift("answer.product", effect=0.4, drifted=True),))
+    page = render_run(run, reports, releases={run.run: read_release(run, watched.store)})
+    drawn = page.partition('<section id="drift">')[2].partition("</section>")[0]
+    assert "1 feature has moved" in drawn
+    assert '<svg class="dr-plot"' in drawn
+    assert "what answers say under “product”" in drawn
+    assert '<a href="#drift">Drift</a>' in page
+    assert page.index('id="drift"') < page.index('id="decision"')
+
+
+def test_pictures_that_the_store_lost_are_told_of_and_the_page_is_made_without_them(watched: Watched) -> None:
+    run, reports = monitored(watched, 0)
+    (key,) = (key for key in watched.store.list("drift") if key.endswith(PICTURES))
+    watched.store.remove(key)
+    page = render_run(run, reports, releases={run.run: read_release(run, watched.store)})
+    assert 'id="drift"' not in page
+    assert f"Not shown: evidence: store {watched.store.uri}: there is no {key}" in page
+
+
+def recorded(folder: Path, run: str, decision: Decision, page: bool = True) -> None:
+    """A run in the folder of runs that signed a decision."""
+    made, _ = a_run.release()
+    (folder / run).mkdir(parents=True)
+    (folder / run / "launch.json").touch()
+    (folder / run / "run.json").write_bytes(
+        made.model_copy(update={"run": run, "decisions": (decision.id,)}).to_bytes()
+    )
+    if page:
+        (folder / run / "report.html").touch()
+
+
+def test_what_happened_leads_to_the_page_of_the_run_that_it_happened_in(watched: Watched, tmp_path: Path) -> None:
+    windows = [figures(number, correct) for number, correct in enumerate((180, 181, 182, 183))]
+    waits = [decided(one, "wait", f"{one.quality.correct} were right.") for one in windows[:3]]
+    pass_on = Decision(**{**waits[0].model_dump(), "kind": "release", "verdict": "refuse", "signer": "release"})
+    runs = tmp_path / "runs"
+    recorded(runs, "monitoring-a", waits[0])
+    recorded(runs, "monitoring-without-a-page", waits[1], page=False)
+    recorded(runs, "monitoring-this", waits[2])
+    recorded(runs, "release-a", pass_on)
+    (runs / "monitoring-damaged").mkdir()
+    (runs / "monitoring-damaged" / "launch.json").touch()
+    (runs / "monitoring-damaged" / "run.json").touch()
+    state = EndpointState(
+        endpoint="helpdesk", generation=1, decision=pass_on.id, changed=START.isoformat(),
+        champion=Reference(key="k", digest="d" * 64, content_digest="c"),
+    )  # fmt: skip
+    signed_in = told._signed_in(RunFolder(runs / "monitoring-this"))
+    found = told._story("helpdesk", windows, [state], [*waits, pass_on], [], signed_in)
+    assert [(event.title, event.run) for event in found.events] == [
+        ("generation 1", "release-a"),
+        ("a window", "monitoring-a"),
+        ("monitor decided: wait", "monitoring-a"),
+        ("release decided: refuse (release)", "release-a"),
+        ("a window", ""),
+        ("monitor decided: wait", ""),
+        ("a window", ""),
+        ("monitor decided: wait", ""),
+        ("a window", ""),
+    ]
+    run, reports = monitored(watched, 0)
+    page = render_run(run, reports, story=found)
+    assert '<a href="../release-a/report.html">generation 1</a>' in page
+    assert page.count('href="../') == 4
+
+
 def test_the_same_said_again_is_told_once_with_a_count() -> None:
     events = story([figures(0), *(quiet(number) for number in range(1, 9)), figures(9)]).events
     assert [(event.title, event.times) for event in events] == [
@@ -126,7 +200,7 @@ def test_a_change_between_keeps_what_was_said_before_and_after_it_apart() -> Non
 def test_a_window_is_told_of_in_whole_sentences_and_right_numbers() -> None:
     (event, _) = story([figures(0, 1, 1, requests=1, units=1, shifts=(shift(drifted=True),))]).events
     assert event.said.startswith("1 request of 1 user; 1 of 1 labelled answer")
-    assert event.said.endswith("; drifted: prompt_words.")
+    assert event.said.endswith("; drifted: `prompt_words` (words of a question).")
     assert "nothing was compared. Nobody asked" in story([quiet(0)]).events[0].said
 
 
