@@ -29,7 +29,8 @@ from pipelines.runs import Runs
 FIRST_WINDOW = 240
 CHANGED_WINDOW = 640
 LAST_WINDOW = 160
-PER_MINUTE = 100_000
+PER_MINUTE = 10_000_000
+"""More than any machine sends: at 100,000 a fast one was told to wait while agents looked at answers."""
 LOOKED_AT = 0.9
 """The share of answers that agents look at."""
 
