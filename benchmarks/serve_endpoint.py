@@ -26,7 +26,7 @@ from components.serve.api_keys import new_key
 from components.serve.model_server import ModelServer
 from components.serve.processes import Ledger, Recorded, free_port
 from components.serve.replica import Place
-from components.serve.settings import Limits, LogSettings, Serving
+from components.serve.settings import LEAST_FREE_BYTES, Limits, LogSettings, Serving
 from components.serve.supervisor import Supervisor, until_told
 
 ENDPOINT = "helpdesk"
@@ -48,7 +48,7 @@ class Endpoint:
         limits = Limits(per_minute=10**9, burst=10**6, in_flight=10_000)
         self.serving = Serving(
             port=self.port, folder=str(folder / "serving"), keys=str(folder / "keys.json"), limits=limits,
-            drain_seconds=30, log=LogSettings(least_free_bytes=0),
+            drain_seconds=30, log=LogSettings(least_free_bytes=LEAST_FREE_BYTES),
         )  # fmt: skip
         (folder / "serving.json").write_text(self.serving.model_dump_json())
         self.key = new_key(folder / "keys.json", "bench", per_minute=10**9)

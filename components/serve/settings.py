@@ -7,6 +7,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
+LEAST_FREE_BYTES = 64 * 1024**2
+"""Two segments of the log: open answers end in the one, and what has no end begins again in the next, also after a
+kill. On a disk that requests could fill to the last byte, no gateway could do that, and none could start again."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,7 +39,9 @@ class LogSettings(_Part):
         description="Most bytes that what is not yet a partition may take here; new requests get 503 above it.",
     )
     least_free_bytes: int = Field(
-        default=256 * 1024**2, ge=0, description="Free space on the disk below which new requests get 503 (bytes)."
+        default=256 * 1024**2,
+        ge=LEAST_FREE_BYTES,
+        description="Free space on the disk below which new requests get 503 (bytes).",
     )
     redact: bool = Field(default=True, description="Whether personal data is taken out before anything is written.")
 

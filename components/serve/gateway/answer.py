@@ -78,7 +78,10 @@ class Answer:
         for name, value in said.items():
             if value in (None, [], ""):
                 continue
-            self._size += len(to_json(value))
+            try:
+                self._size += len(canonical_json(value))
+            except ValueError as error:  # such as 1e999, which is read as infinite: the log could not hold it
+                raise garbage("a number that JSON has not") from error
             before = self._besides.get(name)
             together = isinstance(before, (str, list)) and type(before) is type(value)
             self._besides[name] = before + value if together else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -38,7 +38,7 @@ class Journal(Protocol):
         """Notes a request before it is worked on."""
 
     async def finish(self, row: Row) -> None:
-        """Writes a request that began; it is durable when this returns."""
+        """Writes a request that began; it is durable when this returns. Where it raises, the request has ended too."""
 
     async def feedback(self, row: Row) -> None:
         """Writes a person's word; it is durable when this returns."""
@@ -201,14 +201,11 @@ class Exchange:
         """Writes the row. An answer that cannot be logged is none: what the client gets instead."""
         try:
             await self.journal.finish(self.row)
-        except SluiceError as error:
-            _LOG.error("request %s: %s", self.id, error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the log has no answer, and the client gets none
+            known = isinstance(error, SluiceError)
+            _LOG.error("request %s: %s", self.id, error, exc_info=None if known else error)
             self.metrics.log_refusals.inc()
-            told = ApiError(503, "the answer could not be logged; try again later", "log_failed")
-            failed = self.row | {"status": str(Status.FAILED), "http_status": 503, "error": f"{told}: {error}"}
-            with suppress(SluiceError):  # once more: it may be over, and the log has what the client was told
-                await self.journal.finish(failed)
-            return told
+            return ApiError(503, "the answer could not be logged; try again later", "log_failed")
         return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import shutil
 import time
@@ -18,8 +19,8 @@ from pathlib import Path
 from components.core.errors import Failed, InvalidInput
 from components.core.request_log import RequestLog, Table
 from components.core.rows import Row
-from components.serve.log.recovery import locked, lost, recover
-from components.serve.log.redaction import Known, Redaction, length, redacted
+from components.serve.log.recovery import locked, lost, recover, withheld
+from components.serve.log.redaction import COLUMNS, Known, Redaction, length, redacted
 from components.serve.log.sealing import Sealer
 from components.serve.log.segment import Mark, check, failed, frame
 from components.serve.log.writer import Writer
@@ -28,6 +29,7 @@ from components.serve.settings import LogSettings
 ON_THE_LOOP = 4096
 """Characters that are redacted at once; more go to a thread, for hostile text costs 7 µs a character."""
 LOOK_SECONDS = 0.1
+"""How long the last look at the room counts, and the pause of what waits for a disk that takes nothing."""
 _LOG = logging.getLogger(__name__)
 _Key = tuple[str, int]
 
@@ -54,7 +56,9 @@ class Journal:
         self._folder, self._log, self._endpoint, self._gateway = folder, log, endpoint, gateway
         self._settings = settings
         self._open: dict[_Key, _Begun] = {}
-        self._looked = -1.0
+        self._withheld: list[Row] = []
+        self._settling: asyncio.Task[None] | None = None
+        self._looked = -math.inf
         self._running = False
 
     def start(self) -> None:
@@ -109,25 +113,27 @@ class Journal:
     async def finish(self, row: Row) -> None:
         """Writes a request that began, whole; it is durable when this returns.
 
-        The end counts once: raises InvalidInput for a request that did not begin or has ended. Raises Failed when it
-        cannot be written; nothing of it is in the log then, and it may be finished again, as failed.
+        The end counts once: raises InvalidInput for a request that did not begin or has ended. Whatever else it raises
+        (Failed when the row cannot be written, InvalidInput when the table cannot hold it), the request has ended:
+        nothing of its answer is in the log, and that it failed will be, as soon as rows can be written.
         """
         self._check_running()
-        check(row, Table.REQUESTS)
         key = _key(row)
         begun = self._begun(key)
-        if begun.written is not None:
-            await asyncio.shield(begun.written)
-        known = await self._looked_at(row, begun.known)
-        frames = frame(Mark.REQUEST, redacted(row, known))
-        self._begun(key)  # it may have ended while a long answer was redacted
-        self._check_running()
-        durable = self._writer.durable(frames)
+        try:
+            frames = await self._as_frames(row, begun)
+            self._begun(key)  # it may have ended while a long answer was redacted
+            self._check_running()
+            durable = self._writer.durable(frames)
+        except Exception:
+            if self._open.pop(key, None):
+                self._withhold(begun.row)
+            raise
         del self._open[key]
         try:
             await durable
         except Failed:
-            self._open[key] = begun
+            self._withhold(begun.row)
             raise
 
     async def feedback(self, row: Row) -> None:
@@ -145,12 +151,12 @@ class Journal:
         """
         if not self._running:
             return
-        self._running, self._looked = False, -1.0
-        late = [begun.written for begun in self._open.values() if begun.written is not None]
-        await asyncio.gather(*late, return_exceptions=True)
-        rows = [frame(Mark.REQUEST, lost(begun.row)) for begun in self._open.values()]
+        self._running, self._looked = False, -math.inf
+        late = [self._settling, *(begun.written for begun in self._open.values())]
+        await asyncio.gather(*(task for task in late if task is not None), return_exceptions=True)
+        rows = [*self._withheld, *(lost(begun.row) for begun in self._open.values())]
         try:
-            await self._writer.end(b"".join(rows), len(rows))
+            await self._writer.end(b"".join(frame(Mark.REQUEST, row) for row in rows), len(rows))
         except Failed as error:
             _LOG.warning("%s; the next start goes on from there", error)
         self._sealing.cancel()
@@ -170,17 +176,48 @@ class Journal:
             raise InvalidInput(f"request log: {key[0]}, attempt {key[1]}, did not begin, or has ended already")
         return begun
 
+    async def _as_frames(self, row: Row, begun: _Begun) -> bytes:
+        """An end as it is written."""
+        if begun.written is not None:
+            await asyncio.shield(begun.written)  # before all else: what is withheld is withheld as redacted
+        check(row, Table.REQUESTS)
+        return frame(Mark.REQUEST, redacted(row, await self._looked_at(row, begun.known)))
+
+    def _withhold(self, row: Row) -> None:
+        """Notes that a request, whose row as begun this is, failed because its answer could not be logged."""
+        self._withheld.append(withheld(row))
+        if self._settling is None or self._settling.done():
+            self._settling = asyncio.create_task(self._settle())
+
+    async def _settle(self) -> None:
+        """Writes what was withheld, once the disk takes it; what still waits when the journal closes is its last."""
+        while self._running and self._withheld:
+            if self._writer.trouble:
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
+            row = self._withheld.pop(0)
+            try:
+                await self._writer.durable(frame(Mark.REQUEST, row))
+            except Failed as error:
+                _LOG.warning("%s", error)
+                self._withheld.insert(0, row)
+
     def _note(self, begun: _Begun) -> None:
         begun.row = redacted(begun.row, begun.known)
         self._writer.write(frame(Mark.BEGUN, begun.row))
 
     def _carried(self) -> bytes:
         """What has no end yet begins again in a new segment: the old one is gone once it is sealed."""
-        return b"".join(frame(Mark.BEGUN, begun.row) for begun in self._open.values() if begun.written is None)
+        noted = [begun.row for begun in self._open.values() if begun.written is None]
+        return b"".join(frame(Mark.BEGUN, row) for row in [*self._withheld, *noted])
 
     async def _begin_long(self, begun: _Begun) -> None:
         """Redacts a long request in a thread. Where it cannot be noted, the writer is in trouble and lets nobody in."""
-        begun.known = await self._look_in_thread(begun.row, {})
+        try:
+            begun.known = await self._look_in_thread(begun.row, {})
+        except Exception as error:  # noqa: BLE001 - whatever it was: what was not redacted is never written
+            _LOG.error("request log: a request could not be redacted and is noted without its texts: %s", error)
+            begun.row = {**begun.row, **dict.fromkeys(COLUMNS)}
         try:
             self._note(begun)
         except Failed as error:

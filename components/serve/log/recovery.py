@@ -83,6 +83,12 @@ def lost(row: Row) -> Row:
     return {**row, "status": str(Status.LOST), "error": "the gateway ended before the answer did"}
 
 
+def withheld(row: Row) -> Row:
+    """A request that had begun, as it is logged when its answer could not be: so was its client told."""
+    error = "the answer could not be logged; the gateway's own log says why"
+    return {**row, "status": str(Status.FAILED), "http_status": 503, "error": error}
+
+
 def closed_name(path: Path, gateway: str) -> Path:
     """Gives a segment the name of a closed one; returns its path. Raises Failed."""
     name = Name.of(path)
@@ -96,8 +102,8 @@ def closed_name(path: Path, gateway: str) -> Path:
     return closed
 
 
-def shut(segment: Segment, gateway: str) -> tuple[Path, Failed | None]:
-    """Ends a segment; returns its new path and, where its last rows could not be made durable, why. Raises Failed."""
+def shut(segment: Segment) -> Failed | None:
+    """Ends a segment; returns why its last rows could not be made durable, and are cut off, where that is so."""
     trouble = None
     try:
         segment.sync()
@@ -105,4 +111,4 @@ def shut(segment: Segment, gateway: str) -> tuple[Path, Failed | None]:
         segment.cut(segment.synced)
         trouble = error
     segment.close()
-    return closed_name(segment.path, gateway), trouble
+    return trouble

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from components.core.errors import Failed
-from components.serve.log.recovery import shut
+from components.serve.log.recovery import closed_name, shut
 from components.serve.log.segment import Name, Segment
 from components.serve.settings import LogSettings
 
@@ -89,8 +89,8 @@ class Writer:
         await self._quiet.wait()
         try:
             self.write(frames, rows)
-            path, error = await asyncio.to_thread(shut, self._segment, self._gateway)
-            self._closed(path)
+            error = await asyncio.to_thread(shut, self._segment)
+            self._closed(await asyncio.to_thread(closed_name, self._segment.path, self._gateway))
             if error:
                 raise error
         finally:
@@ -175,14 +175,11 @@ class Writer:
         old, waiting = self._segment, self._waiting
         self._segment, self._waiting = new, []
         self.trouble, self._since = "", time.monotonic()
+        _answer(waiting, await asyncio.to_thread(shut, old))  # whatever its name is: they are in the log, or cut off
         try:
-            path, lost = await asyncio.to_thread(shut, old, self._gateway)
+            self._closed(await asyncio.to_thread(closed_name, old.path, self._gateway))
         except Failed as error:
             _LOG.warning("%s; the next start goes on from there", error)
-            _answer(waiting, error)
-            return
-        self._closed(path)
-        _answer(waiting, lost)
 
 
 def _answer(waiting: _Waiting, error: Failed | None) -> None:

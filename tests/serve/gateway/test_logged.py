@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from components.core.errors import Failed, InvalidInput
 from components.core.request_log import Table
 from components.core.rows import FEEDBACK, REQUESTS
 from components.serve.api_keys import new_key
@@ -100,12 +101,18 @@ def test_an_answer_that_cannot_be_logged_ends_in_an_error(case: Case, stream: bo
         assert b"echo" not in reply.body
 
 
-def test_what_could_not_be_logged_at_first_is_logged_as_failed(case: Case) -> None:
-    broken = iter([True, False])
-    case.journal.before_finish = lambda: setattr(case.journal, "broken", next(broken))
+@pytest.mark.parametrize("error", [Failed("the disk is full"), InvalidInput("no such column"), ValueError("a fault")])
+def test_whatever_kept_an_answer_from_the_log_its_client_gets_none_and_it_is_counted(
+    case: Case, error: Exception
+) -> None:
+    def fail() -> None:
+        raise error
+
+    case.journal.before_finish = fail
     assert case.chat("hello").code == "log_failed"
-    (row,) = case.journal.rows
-    assert (row["status"], row["http_status"]) == ("failed", 503)
+    assert case.chat("hello", stream=True).events[-1]["error"]["code"] == "log_failed"
+    assert case.gateway.in_flight == 0
+    assert case.gateway.metrics.registry.get_sample_value("sluice_log_refusals_total") == 2
 
 
 def test_a_full_log_refuses_requests_before_the_model_is_asked(case: Case) -> None:

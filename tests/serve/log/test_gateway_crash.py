@@ -20,7 +20,7 @@ from components.core.request_log import RequestLog
 from components.serve.api_keys import new_key
 from components.serve.gateway.config import GatewayConfig
 from components.serve.processes import free_port
-from components.serve.settings import Limits, LogSettings
+from components.serve.settings import LEAST_FREE_BYTES, Limits, LogSettings
 from tests.serve.log.rows import ENDPOINT, logged
 
 CLIENTS = 8
@@ -48,7 +48,7 @@ def configure(folder: Path) -> tuple[GatewayConfig, str]:
         keys=str(folder / "keys.json"),
         secret=str(folder / "secret"),
         limits=Limits(burst=10**6, per_minute=10**9),
-        log=LogSettings(seal_rows=100, seal_seconds=0.3, least_free_bytes=0),
+        log=LogSettings(seal_rows=100, seal_seconds=0.3, least_free_bytes=LEAST_FREE_BYTES),
         requests=str(folder / "log"),
         journal=str(folder / "journal"),
         name="gw",

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from components.core.errors import Failed, InvalidInput, Refused
 from components.core.request_log import RequestLog, Table
 from components.serve.log import journal as journal_module
 from components.serve.log import writer as writer_module
 from components.serve.log.journal import Journal
-from components.serve.settings import LogSettings
+from components.serve.settings import LEAST_FREE_BYTES, LogSettings
 from tests.serve.log.rows import ENDPOINT, begun, ended, logged, word
 
 MAIL, PHONE = "jane.doe@example.com", "+44 20 7946 0018"
@@ -28,7 +29,7 @@ class Place:
         self.folder, self.log = folder / "journal", RequestLog(str(folder / "log"))
 
     def journal(self, **settings: object) -> Journal:
-        chosen = LogSettings.model_validate({"least_free_bytes": 0, **settings})
+        chosen = LogSettings.model_validate({"least_free_bytes": LEAST_FREE_BYTES, **settings})
         return Journal(self.folder, self.log, ENDPOINT, "gw", chosen)
 
     @asynccontextmanager
@@ -264,12 +265,13 @@ def test_a_row_that_no_partition_could_hold_is_refused_at_the_beginning(place: P
             journal.begin(begun("a"))
             with pytest.raises(InvalidInput, match="colour"):
                 await journal.finish(ended("a", colour="red"))
+            with pytest.raises(InvalidInput, match="has ended already"):
+                await journal.finish(ended("a"))
             with pytest.raises(InvalidInput, match="good"):
                 await journal.feedback(word("a", good="yes"))
-            await journal.finish(ended("a"))
 
     run(work)
-    assert place.ids() == ["a"]
+    assert (place.ids(), place.ids("failed")) == ([], ["a"])
 
 
 def test_rows_are_sealed_after_a_while_without_any_more_of_them(place: Place) -> None:
@@ -340,7 +342,14 @@ def broken_sync(_: int) -> None:
     raise OSError(5, "Input/output error")
 
 
-def test_a_row_that_cannot_be_made_durable_is_not_in_the_log_and_may_end_as_failed(
+async def settled(journal: Journal) -> None:
+    """Waits until the log says of all that could not be logged that it failed."""
+    assert journal._settling is not None
+    await journal._settling
+    assert journal._withheld == []
+
+
+def test_an_answer_that_cannot_be_made_durable_is_not_in_the_log_which_says_that_it_failed(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work() -> None:
@@ -352,13 +361,104 @@ def test_a_row_that_cannot_be_made_durable_is_not_in_the_log_and_may_end_as_fail
                 patch.setattr(os, "fdatasync", broken_sync)
                 with pytest.raises(Failed, match="Input/output error; free some space"):
                     await journal.finish(ended("bad"))
-            await until(lambda: journal.has_room)
-            await journal.finish(ended("bad", status="failed"))
+            at_once = await place.killed()
+            assert (at_once.ids(), at_once.ids("lost")) == (["good"], ["bad", "open"])
+            await settled(journal)
             killed = await place.killed()
             assert (killed.ids(), killed.ids("failed"), killed.ids("lost")) == (["good"], ["bad"], ["open"])
 
     run(work)
     assert (place.ids(), place.ids("failed"), place.ids("lost")) == (["good"], ["bad"], ["open"])
+    (row,) = [row for row in logged(place.log) if row["status"] == "failed"]
+    assert (row["http_status"], row["response"]) == (503, None)
+    assert row["messages"] == begun("bad")["messages"]
+
+
+def test_what_could_not_be_logged_is_settled_while_the_journal_goes_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        async with place.running(seal_seconds=0.1) as journal:
+            journal.begin(begun("a"))
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "fdatasync", broken_sync)
+                with pytest.raises(Failed):
+                    await journal.finish(ended("a"))
+            await until(lambda: place.ids("failed") == ["a"])  # in a partition
+            assert (journal._open, journal._carried()) == ({}, b"")
+            journal.begin(begun("a"))  # its number is nobody's
+            await journal.finish(ended("a"))
+
+    run(work)
+    assert sorted(row["status"] for row in logged(place.log)) == ["answered", "failed"]
+
+
+def test_what_could_not_be_logged_when_the_journal_closes_is_its_last(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module.Writer, "_turn_over", lambda self: asyncio.sleep(0.01))
+
+    async def work() -> None:
+        async with place.running() as journal:
+            journal.begin(begun("a"))
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "fdatasync", broken_sync)
+                with pytest.raises(Failed):
+                    await journal.finish(ended("a"))
+            await asyncio.sleep(0)
+            assert len(journal._withheld) == 1
+
+    run(work)
+    assert [row["status"] for row in logged(place.log)] == ["failed"]
+
+
+@pytest.mark.parametrize("text", ["short", "long " * 2000])
+def test_a_request_that_cannot_be_redacted_ends_and_its_words_are_never_written(
+    place: Place, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    words = f"{MAIL} {text}"
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the numbering plans broke")
+
+    async def work() -> None:
+        async with place.running() as journal:
+            if text == "short":
+                journal.begin(begun("a", words))
+                monkeypatch.setattr(journal._redaction, "look", broken)
+            else:
+                monkeypatch.setattr(journal._redaction, "look", broken)
+                journal.begin(begun("a", words))
+            with pytest.raises(RuntimeError, match="numbering plans"):
+                await journal.finish(ended("a", words))
+            await settled(journal)
+            assert MAIL.encode() not in b"".join(path.read_bytes() for path in place.folder.iterdir())
+
+    run(work)
+    assert (place.ids("failed"), place.ids("lost")) == (["a"], [])
+    assert MAIL not in str(logged(place.log))
+
+
+def test_a_closed_segment_that_keeps_its_name_has_its_rows_all_the_same(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(path: Path, gateway: str) -> Path:
+        raise Failed(f"{path} cannot be renamed")
+
+    async def work() -> None:
+        async with place.running() as journal:
+            journal.begin(begun("a"))
+            with monkeypatch.context() as patch:
+                patch.setattr(writer_module, "closed_name", stuck)
+                journal._writer._turning = True  # what comes now is made durable by the turn itself
+                end = asyncio.create_task(journal.finish(ended("a")))
+                await asyncio.sleep(0)
+                await journal._writer._turn_over()
+                await end
+
+    run(work)
+    run(place.recover)
+    assert [row["status"] for row in logged(place.log)] == ["answered"]
 
 
 def test_while_no_new_segment_can_be_made_there_is_no_room(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,10 +476,10 @@ def test_while_no_new_segment_can_be_made_there_is_no_room(place: Place, monkeyp
                 await until(lambda: journal.trouble == "the disk is full" or not journal.has_room)
                 assert not journal.has_room
             await until(lambda: journal.has_room)
-            await journal.finish(ended("a"))
+            await settled(journal)
 
     run(work)
-    assert place.ids() == ["a"]
+    assert (place.ids(), place.ids("failed")) == ([], ["a"])
 
 
 def test_a_half_written_row_is_taken_away_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,10 +498,9 @@ def test_a_half_written_row_is_taken_away_again(place: Place, monkeypatch: pytes
             assert (killed.ids(), killed.ids("lost")) == ([], ["a"])
             await until(lambda: journal.has_room)
             journal.begin(begun("b"))
-            await journal.finish(ended("a"))
 
     run(work)
-    assert (place.ids(), place.ids("lost")) == (["a"], ["b"])
+    assert (place.ids("failed"), place.ids("lost")) == (["a"], ["b"])
 
 
 def test_a_long_request_that_could_not_be_noted_can_still_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -507,6 +606,13 @@ def test_a_disk_that_is_nearly_full_has_no_room(place: Place, monkeypatch: pytes
             assert journal.has_room
 
     run(work)
+
+
+@pytest.mark.parametrize("least", [0, LEAST_FREE_BYTES - 1])
+def test_a_disk_that_requests_could_fill_to_the_end_is_refused(least: int) -> None:
+    with pytest.raises(ValidationError, match=f"least_free_bytes\n.* greater than or equal to {LEAST_FREE_BYTES} "):
+        LogSettings(least_free_bytes=least)
+    assert LogSettings(least_free_bytes=LEAST_FREE_BYTES).least_free_bytes >= 2 * writer_module.SEGMENT_BYTES
 
 
 def test_the_disk_is_not_looked_at_for_every_request(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
