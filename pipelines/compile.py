@@ -92,6 +92,17 @@ def compile_graphs(
     return compiled
 
 
+def compile_smoke(environment: Environment, code: dict[str, str] | None = None) -> Compiled:
+    """The graph to submit first. Raises Refused as ``compile_graphs`` does."""
+    from pipelines import smoke
+
+    compiled = _compile("smoke", smoke.recipe(), environment, code or code_digests())
+    refusals = lint.graph(compiled.text, environment)
+    if refusals:
+        raise Refused("\n".join(dict.fromkeys(refusals)))
+    return compiled
+
+
 def compile_components(environment: Environment) -> Iterator[tuple[str, str]]:
     """Each component alone, as (file name, text), so that other people's pipelines can load it."""
     from kfp import compiler
@@ -115,8 +126,9 @@ def _compile(
     from pipelines.lifecycle import lifecycle
     from pipelines.monitoring import monitoring
     from pipelines.release import release
+    from pipelines.smoke import smoke
 
-    build: Any = {"lifecycle": lifecycle, "release": release, "monitoring": monitoring}[name]
+    build: Any = {"lifecycle": lifecycle, "release": release, "monitoring": monitoring, "smoke": smoke}[name]
     with tempfile.TemporaryDirectory() as folder, _quiet():
         graph = build(Placement(recipe, environment, code), **arguments)
         _resolve_images(graph.pipeline_spec, environment)

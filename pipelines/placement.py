@@ -42,6 +42,7 @@ class Placement:
             "registry": self.environment.registry,
             "trust": self.environment.trust,
             "requests": self.environment.requests,
+            "account": getattr(self.environment, "service_account", ""),
             "key": self.environment.keys.get("monitor" if step.stage == "monitor" else "release", ""),
             "policy": policy_of(self.recipe),
         }

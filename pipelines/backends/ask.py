@@ -65,11 +65,11 @@ def read_graph(store: Store, digest: str) -> str:
 
 def pinned(graph: str, spec: str, recipe: RecipeBase, environment: Environment, store: Store) -> tuple[str, str]:
     """A graph's text and digest: the one that ``spec`` pins in the store, or compiled and pinned there."""
-    from pipelines.compile import compile_graphs
+    from pipelines.compile import compile_graphs, compile_smoke
 
     if spec:
         return read_graph(store, spec), spec
-    compiled = compile_graphs(recipe, environment)
+    compiled = {graph: compile_smoke(environment)} if graph == "smoke" else compile_graphs(recipe, environment)
     for other in compiled.values():
         store.create(f"{GRAPHS}/{other.digest}.yaml", other.text.encode())
     return compiled[graph].text, compiled[graph].digest

@@ -105,12 +105,20 @@ class _Cache(kfp_cache.LocalCache):
         self._watch = watch
 
     def compute_key(
-        self, component_name: str, image: str, full_command: list[str], arguments: dict[str, Any], **rest: Any
+        self,
+        component_name: str,  # noqa: ARG002 - KFP gives it by name
+        image: str,
+        full_command: list[str],
+        arguments: dict[str, Any],
+        **rest: Any,
     ) -> str:
-        """Artifacts count by what they are (``identity``), not by where they lie: the same again is a hit."""
+        """Artifacts count by what they are (``identity``), not by where they lie: the same again is a hit.
+
+        A component's name does not count: it is the task's, and the services ask what is run, not what it is called.
+        """
         _current.task.key = _key_parts(full_command, arguments)
         seen = {name: _identity(value) for name, value in arguments.items()}
-        key: str = super().compute_key(component_name, image, full_command, seen, **rest)
+        key: str = super().compute_key("", image, full_command, seen, **rest)
         return key
 
     def get(self, key: str) -> dict[str, Any] | None:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pipelines.recipe import RecipeBase
 
 
-ELSEWHERE = {"benchmark", "incumbent", "gate", "decide", "card", "transition"} | {
+ELSEWHERE = {"probe", "benchmark", "incumbent", "gate", "decide", "card", "transition"} | {
     "observe", "describe", "drift", "retraining", "ask"
 }  # fmt: skip
-"""Steps of the release and of monitoring: a lifecycle cannot begin with one."""
+"""Steps of the other graphs: a lifecycle cannot begin with one."""
 
 
 @click.command(epilog="Example:  sluice lint recipe.yaml --env vertex")
