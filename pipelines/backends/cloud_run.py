@@ -82,7 +82,7 @@ class CloudRuns:
 
     def find(self, name: str) -> RunFolder:
         """A run by its id, a part of it, or ``latest``, as fresh as the service knows it."""
-        if name != "latest":
+        if name != "latest" or not any(self.runs):
             self._mirror_all()
         folder = self.runs.find(name)
         self.refresh(folder)
@@ -97,10 +97,13 @@ class CloudRuns:
 
     def _mirror_all(self) -> None:
         self._adopt()
+        found = []
         for key in self.store.list(FOLDER):
             run, _, name = key.removeprefix(f"{FOLDER}/").partition("/")
             if name == "launch.json" and not (self.runs.folder / run / "launch.json").exists():
-                self._mirror(Launch.read(self.store.read(key), key))
+                found.append(Launch.read(self.store.read(key), key))
+        for launch in sorted(found, key=lambda one: one.now):
+            self._mirror(launch)
 
     def _adopt(self) -> None:
         """Writes down what schedules have started since somebody last looked: nobody of ours was there then."""

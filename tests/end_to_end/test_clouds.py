@@ -31,6 +31,8 @@ from tests.contract.kubeflow.server import Server as Kubeflow
 from tests.end_to_end.conftest import RECIPE, Project
 from tests.monitor.traffic import World, traffic, write_partition, written
 
+NAME_OTHERS = {"gate/evidence", "card/card", "decide/decision"}
+"""What names a manifest by key and digest, each attempt's own, and when it was signed."""
 THERE = "there.yaml"
 NOW = "2026-02-01T00:00:00+00:00"
 
@@ -126,8 +128,8 @@ def test_all_graphs_leave_on_a_cloud_what_they_leave_here(cloud: Cloud) -> None:
     *there, window_there = found[THERE]
     for mine, theirs in zip(here, there, strict=True):
         assert mine.keys() == theirs.keys()
-        for name, manifest in mine.items():
-            assert manifest == theirs[name], name
+        differ = {name for name in mine if mine[name] != theirs[name]}
+        assert differ <= NAME_OTHERS
     assert {name: one["rows"] for name, one in window_here.items()} == {
         name: one["rows"] for name, one in window_there.items()
     }
@@ -141,10 +143,13 @@ def test_a_run_is_seen_and_cancelled_from_another_machine_and_goes_on_where_it_w
     project, elsewhere = cloud.project, Project(tmp_path_factory.mktemp("elsewhere"))
     (elsewhere.folder / THERE).write_text((project.folder / THERE).read_text())
     first = project.start(*words)
-    wait_until(lambda: "done" in states(elsewhere, "latest").get("curate", ""))
-    said = elsewhere.sluice("cancel", "latest", "--env", THERE).stdout
-    assert "cancelled" in said
-    assert first.wait(60) == 4
+    try:
+        wait_until(lambda: states(elsewhere, "latest").get("curate") == "done")
+        said = elsewhere.sluice("cancel", "latest", "--env", THERE).stdout
+        assert "cancelled" in said
+        assert first.wait(60) == 4
+    finally:
+        first.kill()
     left = states(elsewhere, "latest")
     assert {"done", "skipped"} <= set(left.values())
 
