@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
 LEAST_FREE_BYTES = 64 * 1024**2
 """Two segments of the log: open answers end in the one, and what has no end begins again in the next, also after a
 kill. On a disk that requests could fill to the last byte, no gateway could do that, and none could start again."""

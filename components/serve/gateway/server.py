@@ -160,6 +160,8 @@ class _Connection(HttpToolsProtocol):
     timer: asyncio.TimerHandle | None = None
     on_lost: Callable[[], None] | None = None
     answered: RequestResponseCycle | None = None
+    refusal: tuple[int, str, str] | None = None
+    """What is wrong with what came behind requests that are still being answered; nothing more is read then."""
 
     @property
     def lost(self) -> bool:
@@ -179,6 +181,8 @@ class _Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.answered = cycle  # of pipelined ones, ``cycle`` is the last that came in
+        if cycle.scope["http_version"] < "1.1":
+            _end_by_closing(cycle)
         super()._start_asgi_task(cycle, app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -194,6 +198,8 @@ class _Connection(HttpToolsProtocol):
             self.on_lost()
 
     def data_received(self, data: bytes) -> None:
+        if self.refusal:
+            return
         super().data_received(data)
         if self.in_head:
             self.head_bytes += len(data)
@@ -207,9 +213,9 @@ class _Connection(HttpToolsProtocol):
         self._expect(self._too_slow)
 
     def on_headers_complete(self) -> None:
+        super().on_headers_complete()  # raises for a target that is no URL: the head is not behind us then
         self.in_head, self.in_body = False, True
         self._expect(None)
-        super().on_headers_complete()
         if self.scope["method"] != "HEAD":  # there nothing comes next
             self.cycle.transport = _OneWrite(self.transport)  # type: ignore[assignment]
 
@@ -220,11 +226,20 @@ class _Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.in_body:  # what comes now is dropped, for a while: the client reads its answer afterwards
+        if self.refusal and not self.transport.is_closing():
+            self._refuse(*self.refusal)
+        elif self.in_body:  # what comes now is dropped, for a while: the client reads its answer afterwards
             self._expect(self.abort)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg, "invalid_http")
+
+    @property
+    def _answering(self) -> bool:
+        """Whether a request is being answered that was whole."""
+        if self.answered is None or self.answered.response_complete:
+            return False
+        return not (self.in_body and self.answered is self.cycle)
 
     def _too_slow(self) -> None:
         if self.head_bytes:
@@ -239,10 +254,31 @@ class _Connection(HttpToolsProtocol):
         self.timer = self.loop.call_later(self.seconds, otherwise) if otherwise else None
 
     def _refuse(self, status: int, message: str, code: str) -> None:
-        body = ApiError(status, message, code).body
-        head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINE[status] + head.encode() + body)
+        """Refuses what is being read, and closes; what came before it is answered first."""
+        self._expect(None)
+        if self.in_body and self.pipeline and self.pipeline[0][0] is self.cycle:
+            self.pipeline.popleft()  # it is its own body that is wrong, and its turn has not come
+        if self._answering:
+            self.refusal = self.refusal or (status, message, code)
+            self.flow.resume_reading()  # what lies unread when we close would reset the connection, and the answer
+            return
+        if not (self.in_body and self.cycle.response_started):  # it has had its one answer
+            body = ApiError(status, message, code).body
+            head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head.encode() + body)
         self.transport.close()
+
+
+def _end_by_closing(cycle: RequestResponseCycle) -> None:
+    """Has an answer end with its connection: a client of HTTP/1.0 knows neither chunks nor 100 Continue."""
+    send = cycle.send
+
+    async def unchunked(message: Any) -> None:
+        cycle.expected_content_length = len(message.get("body", b""))  # each piece is as long as it is
+        await send(message)
+
+    cycle.send = unchunked  # type: ignore[method-assign]
+    cycle.chunked_encoding = cycle.keep_alive = cycle.waiting_for_100_continue = False
 
 
 def _protocol(limits: Limits) -> type[HttpToolsProtocol]:

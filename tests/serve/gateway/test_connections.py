@@ -226,3 +226,120 @@ def test_a_stream_whose_server_does_not_end_it_leaves_no_connection_behind(tmp_p
             closed = [connection for connection in open_connections[:2] if connection.recv(1) == b""]
             assert len(closed) == 2
         listening.shutdown(socket.SHUT_RDWR)
+
+
+def begun(connection: socket.socket, until: bytes) -> bytes:
+    """What comes, until that has come."""
+    data = b""
+    while until not in data:
+        part = connection.recv(1 << 16)
+        assert part, data
+        data += part
+    return data
+
+
+def dechunked(data: bytes) -> tuple[bytes, bytes]:
+    """A body in chunks, and what comes behind it."""
+    body = b""
+    while True:
+        size, _, data = data.partition(b"\r\n")
+        length = int(size, 16)
+        body, data = body + data[:length], data[length:].removeprefix(b"\r\n")
+        if not length:
+            return body, data
+
+
+BEHIND = {
+    "garbage": (b"\x00\x01 GARBAGE\r\n\r\n", (400, "invalid_http")),
+    "bad-target": (b"GET http://a:b/ HTTP/1.1\r\n\r\n", (400, "invalid_http")),
+    "half-a-head": (b"GET /healthz HTTP/1.1\r\nhost:", (408, "headers_too_slow")),
+    "long-head": (b"GET /healthz HTTP/1.1\r\nx: " + b"x" * 70_000, (431, "headers_too_long")),
+    "bad-chunk": (b"POST /v1/feedback HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", (400, "invalid_http")),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_what_is_wrong_behind_a_stream_is_refused_after_the_stream_has_ended(tmp_path: Path, name: str) -> None:
+    bytes_, refusal = BEHIND[name]
+    with running(tmp_path, HASTY) as case, connected(case) as connection:
+        connection.sendall(b"".join(asked(case, "!drip 0.3 a b c", stream=True)))
+        start = begun(connection, b"data: ")
+        connection.sendall(bytes_)
+        if name != "half-a-head":
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")  # nothing more is believed
+        head, _, rest = (start + heard(connection)).partition(b"\r\n\r\n")
+        events, after = dechunked(rest)
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert b"invalid_http" not in events
+        assert events.endswith(b"data: [DONE]\n\n")
+        told_head, _, told_body = after.partition(b"\r\n\r\n")
+        assert (int(told_head.split()[1]), error_code(json.loads(told_body))) == refusal
+        assert b"connection: close" in told_head
+        (row,) = case.journal.rows
+        assert (row["status"], row["response"], row["http_status"]) == ("answered", "echo: a b c", 200)
+
+
+def test_garbage_behind_two_requests_is_refused_after_both_answers(case: Case) -> None:
+    with connected(case) as connection:
+        connection.sendall(b"".join(asked(case, "!slow 0.2 one") + asked(case, "two")) + b"\x00\x01 GARBAGE\r\n\r\n")
+        answers = heard(connection)
+    assert answers.index(b"echo: one") < answers.index(b"echo: two") < answers.index(b"invalid_http")
+    assert [row["status"] for row in case.journal.rows] == ["answered"] * 2
+
+
+def test_garbage_behind_the_last_request_of_a_connection_is_dropped(case: Case) -> None:
+    with connected(case) as connection:
+        connection.sendall(b"".join(asked(case, "!drip 0.1 a b", headers="connection: close\r\n", stream=True)))
+        start = begun(connection, b"data: ")
+        connection.sendall(b"\x00\x01 GARBAGE\r\n\r\n")
+        events, after = dechunked((start + heard(connection)).partition(b"\r\n\r\n")[2])
+    assert (events.endswith(b"data: [DONE]\n\n"), after) == (True, b"")
+    assert [row["status"] for row in case.journal.rows] == ["answered"]
+
+
+def test_a_client_that_leaves_after_its_garbage_cuts_its_stream(case: Case) -> None:
+    with connected(case) as connection:
+        connection.sendall(b"".join(asked(case, "!hang-mid-stream a b c d", stream=True)))
+        begun(connection, b"data: ")
+        connection.sendall(b"\x00\x01 GARBAGE\r\n\r\n")
+    (row,) = case.wait_for_rows()
+    assert (row["status"], row["http_status"]) == ("cut", 499)
+    wait_until(lambda: case.gateway.in_flight == 0)
+
+
+def test_garbage_in_a_body_that_was_refused_already_gets_no_second_answer(case: Case) -> None:
+    with connected(case) as connection:
+        connection.sendall(f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+        assert begun(connection, b"}}").startswith(b"HTTP/1.1 401 ")
+        connection.sendall(b"xyz\r\n")
+        assert heard(connection) == b""
+
+
+@pytest.mark.parametrize("headers", ["", "connection: keep-alive\r\n", "expect: 100-continue\r\n"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_of_http_1_0_gets_an_answer_without_chunks_that_its_close_ends(
+    case: Case, headers: str, stream: bool
+) -> None:
+    with connected(case) as connection:
+        data = b"".join(asked(case, "a b c", headers=headers, stream=stream))
+        connection.sendall(data.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1))
+        head, _, body = heard(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert (b"content-length: %d" % len(body) in head) == (not stream)
+    if stream:
+        blocks = body.decode().split("\n\n")
+        assert blocks[-2:] == ["data: [DONE]", ""]
+        events = [json.loads(block.removeprefix("data: ")) for block in blocks[:-2]]
+        assert "".join(event["choices"][0]["delta"].get("content") or "" for event in events) == "echo: a b c"
+    else:
+        assert json.loads(body)["choices"][0]["message"]["content"] == "echo: a b c"
+    assert [row["status"] for row in case.journal.rows] == ["answered"]
+
+
+def test_a_client_of_http_1_0_that_asks_for_the_head_gets_the_head(case: Case) -> None:
+    with connected(case) as connection:
+        connection.sendall(b"HEAD /healthz HTTP/1.0\r\n\r\n")
+        head, _, body = heard(connection).partition(b"\r\n\r\n")
+    assert (head.startswith(b"HTTP/1.1 200 "), body) == (True, b"")
