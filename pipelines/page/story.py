@@ -151,8 +151,11 @@ def read_story(folder: RunFolder, store: Store) -> Story | None:
 def _signed_in(folder: RunFolder) -> dict[str, str]:
     """By its id, the run that a decision was signed in, of those that lie beside this one and have a page."""
     beside = islice(Runs(folder.path.parent).records(), MOST_RUNS)
+    # A worker writes its page after its run has ended: while it lives, there will be one.
     with_page = [
-        run for other, run in beside if isinstance(run, Run) and other.run != folder.run and other.page.exists()
+        run
+        for other, run in beside
+        if isinstance(run, Run) and other.run != folder.run and (other.alive() or other.page.exists())
     ]
     # The newest come first: where the same was done again, the run that did the work is told of.
     return {decision: run.run for run in with_page for decision in run.decisions}

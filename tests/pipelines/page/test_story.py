@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
@@ -144,7 +145,8 @@ def test_what_happened_leads_to_the_page_of_the_run_that_it_happened_in(watched:
     recorded(runs, "monitoring-a", waits[0])
     recorded(runs, "monitoring-without-a-page", waits[1], page=False)
     recorded(runs, "monitoring-this", waits[2])
-    recorded(runs, "release-a", pass_on)
+    recorded(runs, "release-a", pass_on, page=False)
+    RunFolder(runs / "release-a").claim(os.getpid())  # it has ended, and its worker is about to write the page
     (runs / "monitoring-damaged").mkdir()
     (runs / "monitoring-damaged" / "launch.json").touch()
     (runs / "monitoring-damaged" / "run.json").touch()
