@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from components.serve.processes import free_port
 from tests.serve.gateway.case import ENDPOINT, MANY, Case, running
 
 CHAT = "/v1/chat/completions"
@@ -138,3 +142,45 @@ def test_many_at_once_are_each_answered_once(case: Case) -> None:
         thread.join()
     assert said == {prompt: f"echo: {prompt.removeprefix('!close-once ')}" for prompt in prompts}
     assert sorted(row["messages"][0]["content"] for row in case.journal.rows) == sorted(prompts)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_number_that_no_log_could_hold_is_garbage_and_its_request_ends(tmp_path: Path, stream: bool) -> None:
+    part = '{"tool_calls": [{"index": 0, "n": 1e999}]}'
+    choice = f'{{"choices": [{{"index": 0, "{"delta" if stream else "message"}": {part}}}]}}'
+
+    async def answer(_: web.Request) -> web.Response:
+        if stream:
+            return web.Response(body=f"data: {choice}\n\n", content_type="text/event-stream")
+        return web.Response(body=choice, content_type="application/json")
+
+    with served(answer) as upstream, running(tmp_path, upstream=upstream) as case:
+        reply = case.chat("hello", stream=stream)
+        assert (reply.status, reply.code) == (502, "upstream_garbage")
+        assert [(row["status"], row["http_status"]) for row in case.journal.rows] == [("failed", 502)]
+        assert case.gateway.in_flight == 0
+
+
+@contextmanager
+def served(answer: Callable[[web.Request], Awaitable[web.Response]]) -> Iterator[str]:
+    """The address of a model server that answers everything so."""
+    loop, port = asyncio.new_event_loop(), free_port()
+
+    async def start() -> web.AppRunner:
+        application = web.Application()
+        application.router.add_post("/{path:.*}", answer)
+        runner = web.AppRunner(application, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        return runner
+
+    runner = loop.run_until_complete(start())
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(20)
+        loop.close()
