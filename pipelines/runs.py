@@ -77,6 +77,12 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def page_is_stale(self) -> bool:
+        """Whether there is no page yet, or the run has gone on since it was written."""
+        record = self.path / "run.json"
+        return not self.page.exists() or self.page.stat().st_mtime_ns < record.stat().st_mtime_ns
+
+    @property
     def graph(self) -> Path:
         """The compiled graph."""
         return self.path / "graph.yaml"

@@ -92,10 +92,13 @@ def report(run: str, step: str, env: str, as_json: bool) -> None:
     """Prints where a run's page is, or looks at the rows that a step left out."""
     from components.core.store import Store
     from pipelines.examine import rejects
+    from pipelines.page.load import write_page
 
     environment, backend = options.backend(env)
     folder = backend.find(run)
     if not step:
+        if folder.read() is not None and folder.page_is_stale:
+            write_page(folder.path, Store(environment.store))
         click.echo(folder.page)
         return
     rows, left_out = rejects(backend.runs, folder, step, Store(environment.store))
