@@ -157,6 +157,7 @@ def test_on_a_disk_that_others_filled_nothing_is_generated_and_when_it_has_room_
         stream = place.chat(f"!drip 0.5 {LONG} {LONG} {LONG}", stream=True, x_request_id=number)
         withheld = stream.headers["x-request-id"]
         place.fill()
+        until(lambda: place.told("at once") == "log_full")  # it looks at the disk every 100 ms
         assert {place.told("never") for _ in range(20)} == {"log_full"}
         assert place.generated("never") == 0
         events = stream.read()
