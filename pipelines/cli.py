@@ -9,7 +9,7 @@ import click
 
 from components.core.errors import ExitCode, SluiceError
 from pipelines.commands.api_keys import api_keys
-from pipelines.commands.doctor import smoke
+from pipelines.commands.doctor import doctor, smoke
 from pipelines.commands.endpoint import audit, break_glass, endpoints, freeze, rollback, thaw
 from pipelines.commands.gc import gc
 from pipelines.commands.keys import keys
@@ -47,6 +47,7 @@ for command in (
     status,
     logs,
     cancel,
+    doctor,
     smoke,
     report,
     compare,

@@ -8,17 +8,15 @@ looks first. It keeps no labels, so they stand in the description.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from components.core.canonical import canonical_json, sha256
 from components.core.errors import Conflict, Failed, InvalidInput, Refused, SluiceError
 from components.core.run import State
-from components.core.secrets import resolve_secret
+from pipelines.backends.kubeflow_token import has_token, token_of
 from pipelines.backends.kubeflow_words import (
     STATES,
     about_of,
@@ -41,8 +39,6 @@ SMALLEST = (2, 5, 0)
 """A server refuses fields of a graph that it does not know; ours have tolerations and secrets in 2.5's fields."""
 SMALLEST_SCHEDULE = (2, 17, 0)
 """The first that fills in the time that a run was scheduled for (kubeflow/pipelines #13474)."""
-TOKEN_FILE = "/var/run/secrets/kubeflow/pipelines/token"
-"""Where Kubernetes projects a token for the server; KF_PIPELINES_SA_TOKEN_PATH says otherwise, as for kfp's client."""
 TIMEOUT = (10, 60)
 """Seconds to connect, and to wait for an answer."""
 PAGE = 100
@@ -61,7 +57,7 @@ class KubeflowService:
         # what is asked again must be known to have no effect twice: that is decided here, call by call
         none: dict[str, Any] = {"read": 0, "redirect": 0, "status": 0, "other": 0, "respect_retry_after_header": False}
         configuration.retries = urllib3.Retry(connect=2, **none)
-        if environment.token or _token_file().exists():
+        if has_token(environment):
             configuration.api_key["authorization"] = "read before each request: it may be renewed"
             configuration.api_key_prefix["authorization"] = "Bearer"
             configuration.refresh_api_key_hook = self._authorise
@@ -74,7 +70,7 @@ class KubeflowService:
 
     def submit(self, job: Job) -> JobState:
         """Starts a job, or finds the one of that name. Raises Refused for a server that is too old."""
-        self._check(SMALLEST, "run these graphs")
+        self.require(SMALLEST, "run these graphs")
         found = self.find(job.run)
         if found is not None:
             return found
@@ -137,7 +133,7 @@ class KubeflowService:
         enabled, the old ones are deleted. Whoever breaks off leaves what the next call completes: the newest says in
         its description what it is and whether it is to run. Raises Refused and InvalidInput for what cannot work.
         """
-        self._check(SMALLEST_SCHEDULE, "tell a step the time that its run was scheduled for")
+        self.require(SMALLEST_SCHEDULE, "tell a step the time that its run was scheduled for")
         body = self._timetable(timetable)
         known = self._kept(timetable.name)
         wanted = json.loads(body.description)
@@ -200,16 +196,7 @@ class KubeflowService:
 
     def _authorise(self, configuration: Any) -> None:
         """Puts the token into a request. Raises InvalidInput where there is none."""
-        reference, path = self.environment.token, _token_file()
-        if reference is None:
-            configuration.api_key["authorization"] = path.read_text().strip()
-        elif reference.startswith("secret://"):
-            configuration.api_key["authorization"] = resolve_secret(reference)
-        else:
-            variable = reference.removeprefix("env://")
-            if not os.environ.get(variable):
-                raise InvalidInput(f"environment {self.environment.name}: token: {variable} is not set; export it")
-            configuration.api_key["authorization"] = os.environ[variable]
+        configuration.api_key["authorization"] = token_of(self.environment)
 
     def _raw(self, what: str, path: str, names: dict[str, str]) -> str:
         """The text at a path that the generated client has no method for, or drops half of."""
@@ -218,8 +205,8 @@ class KubeflowService:
         )
         return str(answer.data.decode(errors="replace"))
 
-    def _check(self, smallest: tuple[int, int, int], what_for: str) -> None:
-        """Raises Refused where the server is older, or does not say how old it is."""
+    def require(self, smallest: tuple[int, int, int], what_for: str) -> str:
+        """The server's version. Raises Refused where it is older, or is not told."""
         version = str(self._server().get("tag_name", ""))
         found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
         if found is None or tuple(map(int, found.groups())) < smallest:
@@ -228,6 +215,7 @@ class KubeflowService:
                 f"{self.environment.host}: the server says that it is version {version or 'nothing'!r}, and KFP {least}"
                 f" is the first to {what_for}; upgrade it, or have its TAG_NAME set"
             )
+        return version
 
     def _server(self) -> dict[str, Any]:
         if not self._about:
@@ -396,7 +384,3 @@ class KubeflowService:
 
 def _again(error: SluiceError) -> Any:
     raise error
-
-
-def _token_file() -> Path:
-    return Path(os.environ.get("KF_PIPELINES_SA_TOKEN_PATH") or TOKEN_FILE)

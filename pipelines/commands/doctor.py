@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from pipelines.commands import options
@@ -30,3 +32,27 @@ def smoke(env: str, as_json: bool) -> int:
         err=True,
     )
     return int(ExitCode.FAILED)
+
+
+@click.command(epilog="Example:  sluice doctor --env vertex")
+@options.env
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), default=30.0, show_default=True, help="How long each check may take."
+)
+@options.as_json
+def doctor(env: str, seconds: float, as_json: bool) -> int:
+    """Looks at all that an environment rests on, and says how to mend what is missing. Exit 4: something is."""
+    from components.core.errors import ExitCode
+    from pipelines.doctor.check import examine, is_sound
+    from pipelines.doctor.examine import checks
+    from pipelines.environment import load_environment
+
+    environment = load_environment(env)
+    findings = []
+    for finding in examine(checks(environment), seconds):
+        findings.append(finding)
+        if not as_json:
+            click.echo(finding.line)
+    if as_json:
+        click.echo(json.dumps([vars(finding) for finding in findings], ensure_ascii=False))
+    return int(ExitCode.DONE if is_sound(findings) else ExitCode.FAILED)
