@@ -69,7 +69,7 @@ def parts_of(reference: str) -> tuple[str, str, str]:
     """Registry, name and digest of a pinned image, as Docker reads them."""
     place, _, digest = reference.partition("@")
     host, _, name = place.partition("/")
-    if "." not in host and ":" not in host and host != "localhost":  # no host: Docker Hub
+    if not name or not ("." in host or ":" in host or host == "localhost"):  # no host: Docker Hub
         host, name = DOCKER_HUB, place if "/" in place else f"library/{place}"
     if ":" in name:  # a tag beside the digest means nothing
         name = name.partition(":")[0]
