@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -175,3 +177,62 @@ def test_what_goes_wrong_is_a_sentence_and_nothing_happens_twice(
     opened.submit(JOB)
     assert len(server.items["runs"]) == 1
     assert len(server.items["experiments"]) == 1
+
+
+OPERATIONS: dict[str, tuple[str, Callable[[KubeflowService], object]]] = {
+    "find": ("runs.get", lambda opened: opened.find(JOB.run)),
+    "list runs": ("runs.list", lambda opened: [*opened.jobs()]),
+    "cancel": ("runs.terminate", lambda opened: opened.cancel(JOB.run)),
+    "log": ("log", lambda opened: opened.log(JOB.run, "observe")),
+    "make a schedule": ("recurringruns.create", lambda opened: opened.keep(replace(table(), name="new"))),
+    "list schedules": ("recurringruns.list", lambda opened: [*opened.schedules()]),
+    "pause": ("recurringruns.disable", lambda opened: opened.pause("nightly")),
+    "resume": ("recurringruns.enable", lambda opened: opened.resume("nightly", catch_up=False)),
+    "remove": ("recurringruns.delete", lambda opened: opened.remove("nightly")),
+}
+
+
+@pytest.fixture
+def busy(server: Server) -> Server:
+    """A run under way whose task prints, and a schedule."""
+    opened = service(server)
+    opened.submit(JOB)
+    opened.keep(table())
+    (run,) = server.items["runs"].values()
+    tasks = [{"display_name": "observe", "state": "RUNNING", "child_tasks": [{"pod_name": "wf-7"}]}]
+    run.update(state="RUNNING", run_details={"task_details": tasks})
+    server.logs["wf-system-container-impl-7"] = "one\n"
+    return server
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("asked", OPERATIONS)
+def test_each_operation_tells_a_fault_in_a_sentence_and_works_when_it_has_passed(
+    busy: Server, asked: str, how: int | str
+) -> None:
+    operation, work = OPERATIONS[asked]
+    opened = service(busy)
+    if asked == "resume":
+        opened.pause("nightly")
+    busy.fail(operation, how, headers={"Retry-After": "7"} if how == 429 else {}, seconds=1.5)
+    kind = {401: Refused, 403: Refused, 404: InvalidInput, 409: Conflict}.get(how, Unreachable)
+    if (asked, how) == ("log", 404):
+        assert opened.log(JOB.run, "observe") == ""  # the pod is gone, and that is no fault
+    elif (asked, how) in {("make a schedule", "drop after"), ("make a schedule", "slow")}:
+        work(opened)  # it had arrived, and that is seen
+    else:
+        with pytest.raises(kind) as caught:
+            work(opened)
+        said = str(caught.value)
+        assert type(caught.value) is kind
+        assert busy.address in said
+        assert "; " in said
+        assert "\n" not in said
+        assert how != 429 or "7 s" in said
+        if asked != "remove" or how not in {"drop after", "slow"}:
+            with suppress(Conflict):  # a cancel of which only the answer was lost
+                work(opened)
+    assert len(busy.items["runs"]) == 1
+    names = {"make a schedule": ["new", "nightly"], "remove": []}.get(asked, ["nightly"])
+    assert sorted(one.name for one in opened.schedules()) == names
+    assert [one.paused for one in opened.schedules() if one.name == "nightly"] == ([asked == "pause"] if names else [])
