@@ -63,11 +63,12 @@ def parameters_of(spec: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def forbid_caching(spec: dict[str, Any]) -> None:
-    """Has every task of a specification worked on anew, those of nested graphs too."""
+def forbid_caching(spec: dict[str, Any], only: str = "") -> None:
+    """Has every task of a specification worked on anew, or ``only`` that one; those of nested graphs too."""
     for component in (spec["root"], *spec.get("components", {}).values()):
-        for task in component.get("dag", {}).get("tasks", {}).values():
-            task["cachingOptions"] = {"enableCache": False}
+        for name, task in component.get("dag", {}).get("tasks", {}).items():
+            if only in ("", name):
+                task["cachingOptions"] = {"enableCache": False}
 
 
 def compile_graphs(

@@ -45,17 +45,30 @@ def carry_out(ask: Ask, *, follow_requests: bool = True, as_json: bool = False) 
         click.echo(line, err=True)
     backend = open_backend(ask.environment)
     first = backend.start(ask)
-    folders, finished = [first], [watch(backend, first, ask.environment, as_json)]
+    return follow(backend, first, ask.recipe, ask.environment, follow_requests=follow_requests, as_json=as_json)
+
+
+def follow(
+    backend: Backend,
+    first: RunFolder,
+    recipe: RecipeBase,
+    environment: Environment,
+    *,
+    follow_requests: bool = True,
+    as_json: bool = False,
+) -> Finished:
+    """Follows a run that was started, here or elsewhere, and what it asks for, and writes one page about all of it."""
+    folders, finished = [first], [watch(backend, first, environment, as_json)]
     if follow_requests:
         for run in finished:  # it grows: a retraining asks for a release in its turn
             for name in run.requests:
-                folder = dispatch(name, ask.recipe, ask.environment)
+                folder = dispatch(name, recipe, environment)
                 folders.append(folder)
-                finished.append(watch(backend, folder, ask.environment, as_json))
+                finished.append(watch(backend, folder, environment, as_json))
         backend.runs.point_latest(first)
     followed = tuple(folder.path for folder in folders[1:])
     if followed:
-        write_page(first.path, Store(ask.environment.store), followed=followed)
+        write_page(first.path, Store(environment.store), followed=followed)
     return Finished(first, tuple(finished), followed)
 
 
@@ -102,7 +115,11 @@ def watch(backend: Backend, folder: RunFolder, environment: Environment, as_json
             ended = backend.cancel(folder)
             click.echo(f"{ended.run}: {ended.state}. Run the same command again: what is done is reused.", err=True)
         else:
-            click.echo(f"\n{folder.run} goes on; `sluice status {folder.run}` looks, `sluice cancel` ends it", err=True)
+            click.echo(
+                f"\n{folder.run} goes on; `sluice status {folder.run} --follow` follows it again, from any machine, and"
+                " `sluice cancel` ends it",
+                err=True,
+            )
         raise
     tell_of(run, environment)
     return run

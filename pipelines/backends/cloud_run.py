@@ -81,9 +81,8 @@ class CloudRuns:
             attempt += 1
 
     def find(self, name: str) -> RunFolder:
-        """A run by its id, a part of it, or ``latest``, as fresh as the service knows it."""
-        if name != "latest" or not any(self.runs):
-            self._mirror_all()
+        """A run by its id, a part of it, or ``latest``: the newest that anybody started, or that was looked at here last."""
+        self._mirror_all()
         folder = self.runs.find(name)
         self.refresh(folder)
         return folder
@@ -238,4 +237,5 @@ def job_of(launch: Launch, text: str, environment: CloudEnvironment) -> Job:
         "sluice-spec": launch.spec[:40],
     }
     arguments = {name: given[name] for name in parameters if name in given}
-    return Job(launch.run, launch.graph, text, arguments, {**labels, **environment.labels}, launch.use_cache)
+    labels |= environment.labels
+    return Job(launch.run, launch.graph, text, arguments, labels, launch.use_cache, launch.start_from)

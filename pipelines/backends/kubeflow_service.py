@@ -78,7 +78,7 @@ class KubeflowService:
             display_name=job.run,
             description=json.dumps(dict(job.labels), sort_keys=True),
             experiment_id=self._experiment(job.graph),
-            pipeline_spec=documents(job.text, use_cache=job.use_cache),
+            pipeline_spec=documents(job),
             runtime_config=self._kfp.V2beta1RuntimeConfig(parameters=dict(job.arguments)),
             service_account=self.environment.service_account,
         )
@@ -306,7 +306,7 @@ class KubeflowService:
                 f"schedule {timetable.name}: zone {timetable.zone}: a KFP server counts in one zone for all, UTC"
                 " unless CRON_SCHEDULE_TIMEZONE is set on it; give the times in UTC"
             )
-        graph = scheduled(documents(timetable.job.text, use_cache=timetable.job.use_cache))
+        graph = scheduled(documents(timetable.job))
         about = {"schedule": timetable.name, "environment": self.environment.name, "cron": timetable.cron,
                  "zone": timetable.zone, "labels": dict(timetable.job.labels)}  # fmt: skip
         body = self._kfp.V2beta1RecurringRun(

@@ -11,7 +11,7 @@ import yaml
 
 from components.core.errors import Conflict, InvalidInput, Refused, SluiceError
 from components.core.run import State
-from pipelines.backends.service import SCHEDULED_AT, TaskState, Unreachable
+from pipelines.backends.service import SCHEDULED_AT, Job, TaskState, Unreachable
 from pipelines.compile import forbid_caching, parameters_of
 
 STATES = {
@@ -50,11 +50,11 @@ def sentence(where: str, error: Any) -> SluiceError:
     return InvalidInput(f"{words}; see the environment's `host` and `namespace`")
 
 
-def documents(text: str, *, use_cache: bool) -> dict[str, Any]:
+def documents(job: Job) -> dict[str, Any]:
     """A compiled graph as the server takes it: the pipeline, and what Kubernetes is to add where there is that."""
-    spec, *platform = yaml.load_all(text, Loader=yaml.CSafeLoader)
-    if not use_cache:
-        forbid_caching(spec)
+    spec, *platform = yaml.load_all(job.text, Loader=yaml.CSafeLoader)
+    if not job.use_cache or job.start_from:
+        forbid_caching(spec, job.start_from if job.use_cache else "")
     return {"pipeline_spec": spec, "platform_spec": platform[0]} if platform else dict(spec)
 
 

@@ -38,6 +38,8 @@ class Job:
     labels: Mapping[str, str]
     """``sluice-run``, ``sluice-graph``, ``sluice-recipe`` and digests, shortened: to search and charge by."""
     use_cache: bool = True
+    start_from: str = ""
+    """A task that is not answered from the cache, and so neither is what reads its outputs."""
 
 
 @dataclass(frozen=True)

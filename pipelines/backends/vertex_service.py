@@ -220,8 +220,8 @@ class VertexService:
         from pipelines.compile import forbid_caching, load_spec
 
         spec, environment = load_spec(job.text), self.environment
-        if not job.use_cache:
-            forbid_caching(spec)
+        if not job.use_cache or job.start_from:
+            forbid_caching(spec, job.start_from if job.use_cache else "")
         made: dict[str, Any] = {
             "display_name": job.run,
             "pipeline_spec": spec,

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from pipelines.commands import options
+
+if TYPE_CHECKING:
+    from pipelines.backends.backend import Backend
+    from pipelines.environment import Environment
+    from pipelines.runs import RunFolder
 
 
 @click.command(epilog="Example:  sluice runs --json")
@@ -37,15 +43,18 @@ def runs(env: str, as_json: bool) -> None:
 @click.command(epilog="Example:  sluice status latest")
 @click.argument("run")
 @options.env
+@click.option("--follow", "follows", is_flag=True, help="Until its end, and what it asks for, wherever it was started.")
 @options.as_json
-def status(run: str, env: str, as_json: bool) -> int:
+def status(run: str, env: str, follows: bool, as_json: bool) -> int:
     """Shows how far a run is, and those that it asked for; its exit code is the worst (with --json, the run's)."""
     from components.core.errors import InvalidInput, worst
     from pipelines.examine import requested
     from pipelines.progress import step_line
 
-    _, backend = options.backend(env)
+    environment, backend = options.backend(env)
     folder = backend.find(run)
+    if follows:
+        return _follow(environment, backend, folder, as_json)
     found = folder.read()
     if found is None:
         raise InvalidInput(f"run {folder.run}: has not begun; look again in a moment")
@@ -62,6 +71,16 @@ def status(run: str, env: str, as_json: bool) -> int:
     for other in asked_for:
         click.echo(f"{other.run}  {other.state}" + (f"  {other.outcome}" if other.outcome else ""))
     return worst(one.exit_code for one in (found, *asked_for))
+
+
+def _follow(environment: Environment, backend: Backend, folder: RunFolder, as_json: bool) -> int:
+    from components.core.store import Store
+    from pipelines.follow import follow, tell
+    from pipelines.recipe import recipe_from
+
+    finished = follow(backend, folder, recipe_from(folder.launch().recipe), environment, as_json=as_json)
+    tell(finished, Store(environment.store), as_json=as_json)
+    return finished.exit_code
 
 
 @click.command(epilog="Example:  sluice logs latest finetune")

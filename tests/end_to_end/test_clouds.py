@@ -139,9 +139,10 @@ def test_all_graphs_leave_on_a_cloud_what_they_leave_here(cloud: Cloud) -> None:
 def test_a_run_is_seen_and_cancelled_from_another_machine_and_goes_on_where_it_was(
     cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    words = ("run", "recipe.yaml", "--env", THERE, "--now", NOW, "--no-follow")
+    words = ("run", "recipe.yaml", "--env", THERE, "--now", NOW)
     project, elsewhere = cloud.project, Project(tmp_path_factory.mktemp("elsewhere"))
     (elsewhere.folder / THERE).write_text((project.folder / THERE).read_text())
+    project.sluice("keys", "new", "release")
     first = project.start(*words)
     try:
         wait_until(lambda: states(elsewhere, "latest").get("curate") == "done")
@@ -153,9 +154,13 @@ def test_a_run_is_seen_and_cancelled_from_another_machine_and_goes_on_where_it_w
     left = states(elsewhere, "latest")
     assert {"done", "skipped"} <= set(left.values())
 
-    done = json.loads(project.sluice(*words, "--json").stdout)
-    (run,) = done
-    assert (run["state"], run["attempt"]) == ("done", 2)
+    second = project.start(*words)
+    try:
+        wait_until(lambda: states(elsewhere, "latest").get("tokenise") == "done")
+    finally:
+        second.kill()
+    run, release = json.loads(elsewhere.sluice("status", "latest", "--follow", "--json", "--env", THERE).stdout)
+    assert (run["state"], run["attempt"], release["state"]) == ("done", 2, "done")
     cached = {step["name"]: step for step in run["steps"] if step["cached"]}
     assert {"ingest", "validate", "curate"} <= set(cached)
     assert cached["curate"]["rows_in"] == 570

@@ -92,6 +92,14 @@ def test_without_a_cache_every_task_is_worked_on_nested_ones_too(cloud: Cloud) -
     assert str(kept["pipelineSpec"]).count("'enableCache': False") == 3
 
 
+def test_a_task_that_a_run_is_to_start_from_is_worked_on_anew(cloud: Cloud) -> None:
+    cloud.service.submit(replace(JOB, start_from="train"))
+    (kept,) = cloud.vertex.jobs.values()
+    components = kept["pipelineSpec"]["components"]
+    assert components["comp-condition"]["dag"]["tasks"]["train"]["cachingOptions"] == {"enableCache": False}
+    assert str(kept["pipelineSpec"]).count("'enableCache': False") == 1
+
+
 def test_a_run_that_vertex_cannot_name_is_refused_before_it_is_asked(cloud: Cloud) -> None:
     with pytest.raises(InvalidInput, match="rename"):
         cloud.service.submit(replace(JOB, run="under_score"))
