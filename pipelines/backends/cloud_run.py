@@ -81,7 +81,7 @@ class CloudRuns:
             attempt += 1
 
     def find(self, name: str) -> RunFolder:
-        """A run by its id, a part of it, or ``latest``: the newest that anybody started, or that was looked at here last."""
+        """A run by its id, a part of it, or ``latest``: what anybody started last, or was looked at here since."""
         self._mirror_all()
         folder = self.runs.find(name)
         self.refresh(folder)
