@@ -64,7 +64,7 @@ def still_running(project: Path) -> list[int]:
     ("words", "said"),
     [
         (("serve", "nowhere"), "there is no such environment"),
-        (("serve", "kubeflow"), "are not yet submitted from here"),
+        (("serve", "kubeflow"), "works on this machine alone"),
         (("serve", "local", "helpdsek"), r"did you mean helpdesk?"),
         (("serve", "local", "--port", "0"), "0 is not in the range"),
     ],
