@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from components.core.errors import Failed, Refused
+from components.core.errors import Failed
 from components.core.run import State
-from pipelines.environment import Environment, KubeflowEnvironment, VertexEnvironment
+from pipelines.environment import KubeflowEnvironment, VertexEnvironment
 
 SCHEDULED_AT = "{{$.pipeline_job_schedule_time_utc}}"
 """What a service replaces by the time that a run was scheduled for, UTC, ISO 8601 (``kfp.dsl`` has it by name)."""
@@ -142,17 +142,12 @@ class Service(Protocol):
         """Ends a schedule; its runs stay."""
 
 
-def open_service(environment: Environment) -> Service:
-    """The service of an environment. Raises Refused for one that nothing is submitted to from here."""
+def open_service(environment: VertexEnvironment | KubeflowEnvironment) -> Service:
+    """The service of an environment."""
     if isinstance(environment, VertexEnvironment):
         from pipelines.backends.vertex_service import VertexService
 
         return VertexService(environment)
-    if isinstance(environment, KubeflowEnvironment):
-        from pipelines.backends.kubeflow_service import KubeflowService
+    from pipelines.backends.kubeflow_service import KubeflowService
 
-        return KubeflowService(environment)
-    raise Refused(
-        f"environment {environment.name}: graphs compile for {environment.backend}, and are not yet submitted from"
-        " here; `sluice compile` writes them"
-    )
+    return KubeflowService(environment)
