@@ -12,13 +12,12 @@ from __future__ import annotations
 import html
 import http.client
 import json
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -28,8 +27,12 @@ from components.core.moment import parse_moment
 from components.core.run import Run, State
 from components.core.store import Store
 from pipelines.environment import Environment
+from pipelines.references import value_of
 
+T = TypeVar("T")
 SECONDS, TRIES = 3.0, 2
+VAULT_SECONDS = 15.0
+"""How long a vault may take to give the address, Google's client loaded and all."""
 NEWS = timedelta(days=1)
 """A dispatcher that was away for a day still tells of what ended meanwhile; one that is new, of nothing older."""
 MOST_CHARACTERS = 2_900
@@ -86,20 +89,20 @@ def is_news(run: Run, now: datetime) -> bool:
 def notify(environment: Environment, event: Event, is_ours: Callable[[], bool] = lambda: True) -> bool:
     """Tells people of an event, if the environment names a webhook; says whether the receiver took it.
 
-    Takes six seconds at most and raises nothing: what goes wrong is a line on the standard error. ``is_ours`` claims
-    the event, once it is known that it can be sent from here.
+    Takes six seconds at most, besides what a vault takes that has the address, and raises nothing: what goes wrong is a
+    line on the standard error. ``is_ours`` claims the event, once it is known that it can be sent from here.
     """
     if not environment.webhook:
         return False
-    address = os.environ.get(environment.webhook.removeprefix("env://"), "")
-    problem = _address_problem(environment.webhook, address)
+    address, problem = _within(VAULT_SECONDS, lambda: _address(environment), lambda late: ("", late))
     try:
         if not problem and not is_ours():
             return False
     except SluiceError as error:
         problem = str(error)
+    body = json.dumps(message(environment.name, event)).encode()
     for _ in range(0 if problem else TRIES):
-        problem, again = _within(address, json.dumps(message(environment.name, event)).encode())
+        problem, again = _within(SECONDS, lambda: _send(address, body), lambda late: (late, True))
         if not again:
             break
     if problem:
@@ -121,27 +124,28 @@ def message(environment: str, event: Event) -> dict[str, Any]:
     }
 
 
-def _address_problem(reference: str, address: str) -> str:
-    """Why nothing can be sent there; the address itself stays out of it."""
-    if not reference.startswith("env://"):
-        return f"{reference} cannot be read on this machine; name the webhook as env://VARIABLE"
-    if not address:
-        return f"the variable {reference.removeprefix('env://')} is not set"
+def _address(environment: Environment) -> tuple[str, str]:
+    """Where to send, or why nothing can be sent; the address itself stays out of that."""
+    reference = environment.webhook or ""
+    try:
+        address = value_of(reference, environment)
+    except SluiceError as error:
+        return "", str(error)
     try:
         parts = urlsplit(address)
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         sound = False
-    return "" if sound else f"the variable {reference.removeprefix('env://')} holds no address of a webhook"
+    return (address, "") if sound else ("", f"{reference} holds no address of a webhook; put one there")
 
 
-def _within(address: str, body: bytes) -> tuple[str, bool]:
-    """One try: what went wrong, and whether to try again. One that drips its answer gets no longer than others."""
-    found: list[tuple[str, bool]] = []
-    thread = threading.Thread(target=lambda: found.append(_send(address, body)), daemon=True)
+def _within(seconds: float, work: Callable[[], T], otherwise: Callable[[str], T]) -> T:
+    """What ``work`` gives, or what is given for the sentence that it took longer: who drips an answer gets no more."""
+    found: list[T] = []
+    thread = threading.Thread(target=lambda: found.append(work()), daemon=True)
     thread.start()
-    thread.join(SECONDS)
-    return found[0] if found else (f"no answer within {SECONDS:g} seconds", True)
+    thread.join(seconds)
+    return found[0] if found else otherwise(f"no answer within {seconds:g} seconds")
 
 
 def _send(address: str, body: bytes) -> tuple[str, bool]:

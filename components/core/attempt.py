@@ -27,6 +27,7 @@ from components.core.errors import InvalidInput, SluiceError
 from components.core.manifest import MANIFEST, Kind, Manifest, ModelFacts, Parent, Producer, Shard, Source, file_name
 from components.core.report import REPORT, Cost, Example, Figure, Report, Rows, Series, StepError
 from components.core.rows import REJECTS, SCHEMAS, Row, RowWriter, read_batches
+from components.core.secrets import masked
 from components.core.settings import StepSettings
 from components.core.store import Store
 
@@ -214,7 +215,7 @@ class Attempt:
         self._rejects.close()
         code = int(error.exit_code) if isinstance(error, SluiceError) else 4
         message = str(error) if isinstance(error, SluiceError) else f"{type(error).__name__}: {error}"
-        report = self._report(error=StepError(exit_code=code, message=message))
+        report = self._report(error=StepError(exit_code=code, message=masked(message)))
         self.store.write(self.report_key, report.to_bytes())
         return report
 

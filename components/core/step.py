@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from components.core.attempt import Attempt, Outcome
 from components.core.errors import ExitCode, SluiceError
 from components.core.manifest import Manifest
 from components.core.page import step_page
+from components.core.secrets import masked
 from components.core.settings import StepSettings
 from components.core.store import Store
 
@@ -88,9 +91,15 @@ def _leave(attempt: Attempt, error: Exception) -> None:
         print(f"the report could not be written either: {unwritable}", file=sys.stderr)
     message = str(error) if isinstance(error, SluiceError) else f"{type(error).__name__}: {error}"
     code = error.exit_code if isinstance(error, SluiceError) else ExitCode.FAILED
-    _say("ERROR", message, key, code)
+    _say("ERROR", masked(message), key, code)
     if isinstance(error, SluiceError):
         sys.exit(int(code))
+    sys.excepthook = _print_masked
+
+
+def _print_masked(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python prints of an error that nobody caught: libraries put into its words what they were given."""
+    sys.stderr.write(masked("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _say(severity: str, message: str, report_key: str, code: ExitCode = ExitCode.DONE) -> None:

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from components.core.errors import InvalidInput
-from components.core.secrets import resolve_secret
 from pipelines.environment import KubeflowEnvironment
+from pipelines.references import value_of
 
 TOKEN_FILE = "/var/run/secrets/kubeflow/pipelines/token"
 """Where Kubernetes projects a token for the server; KF_PIPELINES_SA_TOKEN_PATH says otherwise, as for kfp's client."""
@@ -28,9 +28,7 @@ def token_of(environment: KubeflowEnvironment) -> str:
     reference = environment.token
     if reference is None:
         return token_file().read_text().strip()
-    if reference.startswith("secret://"):
-        return resolve_secret(reference)
-    variable = reference.removeprefix("env://")
-    if not os.environ.get(variable):
-        raise InvalidInput(f"environment {environment.name}: token: {variable} is not set; export it")
-    return os.environ[variable]
+    try:
+        return value_of(reference, environment)
+    except InvalidInput as error:
+        raise InvalidInput(f"environment {environment.name}: token: {error}") from error

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import kms
 
-from components.core import google_kms
+from components.core import google_vault
 from components.core.decision import DecisionKind
 from components.core.errors import Failed, InvalidInput, Refused, SluiceError
 from components.core.google_kms import FAKE, SCHEMES, public_part
@@ -49,8 +49,8 @@ def vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vault]:
     service.make(VERSION)
     with Server(service).running() as server:
         monkeypatch.setenv(FAKE, server.address)
-        monkeypatch.setattr(google_kms.time, "sleep", waited.append)
-        monkeypatch.setattr(google_kms, "SECONDS", 0.5)
+        monkeypatch.setattr(google_vault.time, "sleep", waited.append)
+        monkeypatch.setattr(google_vault, "SECONDS", 0.5)
         yield Vault(server, service, waited)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from components.core import gcs_objects, google_kms
+from components.core import gcs_objects, google_kms, google_vault
 from components.core.decision import DecisionKind
 from components.core.errors import Conflict, Failed, InvalidInput
 from components.core.signing import sign, vault_key, verify
@@ -50,7 +50,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cloud]:
     with Server(storage, kms).running() as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
         monkeypatch.setenv(google_kms.FAKE, server.address)
-        monkeypatch.setattr(google_kms, "WAIT_SECONDS", (0.0, 0.0))
+        monkeypatch.setattr(google_vault, "WAIT_SECONDS", (0.0, 0.0))
         monkeypatch.setattr(gcs_objects, "FIRST_SECONDS", 0.01)
         from gcsfs.core import GCSFileSystem
 

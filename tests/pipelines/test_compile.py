@@ -127,8 +127,12 @@ def test_a_secret_reaches_a_step_by_reference_only() -> None:
     recipe = load_recipe(HELPDESK, (hub, "base.scratch=null"))
     text = compile_graphs(recipe, load_environment("kubeflow"))["lifecycle"].text
     assert "SLUICE_SECRET_HF_TOKEN" in text
-    with pytest.raises(Refused, match="base: secret hf-token: Vertex AI Pipelines puts no secret"):
-        compile_graphs(recipe, load_environment("vertex").model_copy(update={"secrets": {"hf-token": "secret://x"}}))
+    on_vertex = load_environment("vertex").model_copy(update={"secrets": {"hf-token": "secret://hub/3"}})
+    spec = yaml.safe_load(compile_graphs(recipe, on_vertex)["lifecycle"].text)
+    held = {"name": "SLUICE_SECRET_HF_TOKEN", "value": "secret://projects/sluice-example/secrets/hub/versions/3"}
+    executors = spec["deploymentSpec"]["executors"]
+    assert executors["exec-base"]["container"]["env"] == [held]
+    assert [name for name in executors if "env" in executors[name]["container"]] == ["exec-base"]
     with pytest.raises(Refused, match="does not say what it is; add it to secrets there"):
         compile_graphs(recipe, load_environment("vertex"))
 

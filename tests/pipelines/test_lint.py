@@ -212,7 +212,8 @@ GPU = Resources(accelerator=Accelerator(type="nvidia.com/gpu"))
         ),
         (vertex, "vertex", Resources(spot=True), {}, "x: spot: Vertex AI Pipelines"),
         (vertex, "vertex", Resources(timeout="1h"), {}, "x: timeout: Vertex AI Pipelines has no time limit"),
-        (vertex, "vertex", Resources(), {"t": "secret://t"}, "x: secret t: Vertex AI Pipelines puts no secret"),
+        (vertex, "vertex", Resources(), {"t": "env://T"}, "x: secret t: env://T names no secret of Secret Manager"),
+        (vertex, "vertex", Resources(), {"t": "secret://t/1/2"}, "x: secret t: secret://t/1/2 names no secret of"),
         (
             kubeflow,
             "kubeflow",
@@ -232,6 +233,21 @@ def test_resources_that_can_be_had_are_not_refused() -> None:
     everything = Resources(cpu=4, memory="8Gi", accelerator=GPU.accelerator, timeout="1h", spot=True, retries=3)
     assert list(kubeflow.cannot("x", everything, {"t": "secret://a/b"}, load_environment("kubeflow"))) == []
     assert list(vertex.cannot("x", Resources(cpu=4, memory="8Gi", accelerator=GPU.accelerator), {}, None)) == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "version"),
+    [
+        ("secret://hub-token", "projects/sluice-example/secrets/hub-token/versions/latest"),
+        ("secret://hub-token/3", "projects/sluice-example/secrets/hub-token/versions/3"),
+        ("secret://hub-token/versions/live", "projects/sluice-example/secrets/hub-token/versions/live"),
+        ("secret://projects/other/secrets/hub_token", "projects/other/secrets/hub_token/versions/latest"),
+        ("secret://projects/example.com:p/secrets/h/versions/3", "projects/example.com:p/secrets/h/versions/3"),
+    ],
+)
+def test_a_secret_on_vertex_is_a_version_in_secret_manager(reference: str, version: str) -> None:
+    assert vertex.secret_version(reference, load_environment("vertex")) == f"secret://{version}"
+    assert list(vertex.cannot("x", Resources(), {"t": reference}, load_environment("vertex"))) == []
 
 
 def test_a_claim_about_a_suite_that_the_recipe_does_not_make_is_refused_before_the_training(tmp_path: Path) -> None:

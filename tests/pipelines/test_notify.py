@@ -13,10 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from components.core import google_vault
+from components.core.google_secrets import FAKE
 from components.core.run import Run, State
 from pipelines import notify as notifications
-from pipelines.environment import LocalEnvironment
+from pipelines.environment import LocalEnvironment, load_environment
 from pipelines.notify import NEWS, Event, What, events_of, is_news, message, notify, tell_of
+from tests.contract.google.secret_manager import SecretManager
+from tests.contract.google.server import Server
 
 EVENT = Event(What.ALERT, "Alert: nobody asked.", "monitoring-helpdesk-1234")
 SECRET = "T0000/very-secret"
@@ -190,7 +194,7 @@ def test_a_receiver_that_speaks_another_language_fails_nothing(told, rude: bytes
 def test_what_is_no_address_is_told_of_without_being_printed(told, address: str) -> None:
     assert told(address) == (
         False,
-        "notification (alert) did not arrive: the variable WEBHOOK holds no address of a webhook\n",
+        "notification (alert) did not arrive: env://WEBHOOK holds no address of a webhook; put one there\n",
     )
 
 
@@ -208,9 +212,31 @@ def test_a_variable_that_is_not_set_is_named(
     assert "the variable WEBHOOK is not set" in capsys.readouterr().err
 
 
-def test_a_secret_of_a_cloud_cannot_be_read_here(capsys: pytest.CaptureFixture[str]) -> None:
-    assert not notify(environment("secret://webhook"), EVENT)
-    assert "name the webhook as env://VARIABLE" in capsys.readouterr().err
+def test_a_secret_is_read_as_in_a_step_where_no_vault_has_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SLUICE_SECRET_OUR_WEBHOOK", raising=False)
+    assert not notify(environment("secret://our/webhook"), EVENT)
+    assert "the variable SLUICE_SECRET_OUR_WEBHOOK is not set" in capsys.readouterr().err
+
+
+def test_on_vertex_the_address_is_asked_for_in_secret_manager(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = load_environment("vertex").model_copy(update={"webhook": "secret://slack"})
+    vault = SecretManager()
+    monkeypatch.setattr(google_vault, "WAIT_SECONDS", (0.0, 0.0))
+    with listening(receiver) as address, Server(vault).running() as server:
+        monkeypatch.setenv(FAKE, server.address)
+        vault.add("projects/sluice-example/secrets/slack", f"{address}\n".encode())
+        assert notify(there, EVENT)
+        assert len(receiver.bodies) == 1
+        server.fail("versions.access", 403)
+        assert not notify(there, EVENT)
+    said = capsys.readouterr().err
+    assert "notification (alert) did not arrive: secret projects/sluice-example/secrets/slack/versions/latest" in said
+    assert "roles/secretmanager.secretAccessor" in said
+    assert SECRET not in said
 
 
 def test_the_texts_of_strangers_call_nobody_and_link_nowhere() -> None:

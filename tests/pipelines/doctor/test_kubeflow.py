@@ -85,7 +85,10 @@ def test_where_no_token_is_named_none_is_missed(server: Server, kubernetes: Kube
 
 def test_a_token_that_is_named_and_not_there(server: Server, kubernetes: Kubernetes) -> None:
     found = look(server, token="env://KFP_TOKEN_OF_NOBODY")
-    assert found["credentials"].said == "environment kubeflow: token: KFP_TOKEN_OF_NOBODY is not set; export it"
+    assert (
+        found["credentials"].said
+        == "environment kubeflow: token: the variable KFP_TOKEN_OF_NOBODY is not set; export it"
+    )
     assert found["credentials"].health is Health.MISSING
     assert found["account"].health is Health.OK
 
