@@ -42,7 +42,7 @@ class Cloud:
     """A project whose environment ``there`` is a service, and what plays it."""
 
     project: Project
-    backend: str
+    fake: Vertex | Kubeflow
     cluster: Cluster
 
 
@@ -80,7 +80,7 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         (tmp_path / THERE).write_text(yaml.safe_dump(there))
         project = Project(tmp_path)
         cluster = stack.enter_context(Cluster(tmp_path / "machines", play).running())
-        yield Cloud(project, request.param, cluster)
+        yield Cloud(project, vertex if request.param == "vertex" else kubeflow, cluster)
 
 
 def outputs(run: dict, store: Store) -> dict[str, dict]:
@@ -168,6 +168,20 @@ def test_a_run_is_seen_and_cancelled_from_another_machine_and_goes_on_where_it_w
     page = elsewhere.sluice("report", "latest", "--env", THERE).stdout.strip()
     assert "Deduplicate" in (elsewhere.folder / page).read_text()
     assert "resolve" in elsewhere.sluice("logs", "latest", "resolve", "--env", THERE).stdout
+
+
+@pytest.mark.long
+def test_a_scheduled_run_works_at_its_moment_and_is_seen(cloud: Cloud) -> None:
+    moment, project = "2026-01-05T03:00:00Z", cloud.project
+    project.sluice("keys", "new", "monitor")
+    project.sluice("schedule", "recipe.yaml", "--every", "0 3 * * 1", "--env", THERE)
+    name = cloud.fake.fire(moment)[0].rpartition("/")[2]
+    (run,) = json.loads(project.sluice("status", name, "--follow", "--json", "--env", THERE, code=3).stdout)
+    assert (run["graph"], run["state"]) == ("monitoring", "held")
+    assert "No data" in run["outcome"]
+    assert parse_moment(run["now"]) == parse_moment(moment)
+    report = json.loads(Store("gs://desk/store").read(run["steps"][0]["report"]))
+    assert report["step"] == "observe"
 
 
 def states(project: Project, run: str) -> dict[str, str]:
