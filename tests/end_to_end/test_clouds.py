@@ -178,7 +178,7 @@ def test_a_scheduled_run_works_at_its_moment_and_is_seen(cloud: Cloud) -> None:
     name = cloud.fake.fire(moment)[0].rpartition("/")[2]
     (run,) = json.loads(project.sluice("status", name, "--follow", "--json", "--env", THERE, code=3).stdout)
     assert (run["graph"], run["state"]) == ("monitoring", "held")
-    assert "No data" in run["outcome"]
+    assert "Nothing should have served on tiny at 2026-01-05 03:00 UTC" in run["outcome"]
     assert parse_moment(run["now"]) == parse_moment(moment)
     report = json.loads(Store("gs://desk/store").read(run["steps"][0]["report"]))
     assert report["step"] == "observe"
