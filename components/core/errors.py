@@ -52,6 +52,10 @@ class Failed(SluiceError):
     exit_code = ExitCode.FAILED
 
 
+class Unreachable(Failed):
+    """A service does not answer, or not now: the network, a limit of requests, an error of its own."""
+
+
 class Conflict(SluiceError):
     """Somebody else changed the same thing first."""
 

@@ -22,13 +22,13 @@ from pathlib import Path
 
 import click
 
-from components.core.errors import Conflict, Failed, InvalidInput
+from components.core.errors import Conflict, Failed, InvalidInput, Unreachable
 from components.core.moment import parse_moment
 from components.core.run import Run
 from components.core.store import Store
 from pipelines.backends.ask import Ask, launch_of, pinned, read_graph
 from pipelines.backends.cloud_record import record
-from pipelines.backends.service import Job, JobState, Service, Unreachable
+from pipelines.backends.service import Job, JobState, Service
 from pipelines.code_digest import code_digests
 from pipelines.compile import load_spec, parameters_of
 from pipelines.environment import CloudEnvironment

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from components.core.canonical import canonical_json, sha256
-from components.core.errors import Conflict, Failed, InvalidInput, Refused, SluiceError
+from components.core.errors import Conflict, Failed, InvalidInput, Refused, SluiceError, Unreachable
 from components.core.run import State
 from pipelines.backends.kubeflow_token import has_token, token_of
 from pipelines.backends.kubeflow_words import (
@@ -32,7 +32,7 @@ from pipelines.backends.kubeflow_words import (
     state_of,
     task_of,
 )
-from pipelines.backends.service import Job, JobState, ScheduleState, Timetable, Unreachable
+from pipelines.backends.service import Job, JobState, ScheduleState, Timetable
 from pipelines.environment import KubeflowEnvironment
 
 SMALLEST = (2, 5, 0)

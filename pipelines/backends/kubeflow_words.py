@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from components.core.errors import Conflict, InvalidInput, Refused, SluiceError
+from components.core.errors import Conflict, InvalidInput, Refused, SluiceError, Unreachable
 from components.core.run import State
-from pipelines.backends.service import SCHEDULED_AT, Job, TaskState, Unreachable
+from pipelines.backends.service import SCHEDULED_AT, Job, TaskState
 from pipelines.compile import forbid_caching, parameters_of
 
 STATES = {

@@ -12,16 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from components.core.errors import Failed
 from components.core.run import State
 from pipelines.environment import KubeflowEnvironment, VertexEnvironment
 
 SCHEDULED_AT = "{{$.pipeline_job_schedule_time_utc}}"
 """What a service replaces by the time that a run was scheduled for, UTC, ISO 8601 (``kfp.dsl`` has it by name)."""
-
-
-class Unreachable(Failed):
-    """The service does not answer, or not now: the network, a limit of requests, an error of its own."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import quote
 
 from components.core.errors import Conflict, InvalidInput
+from components.core.google_errors import Absent, Caller
 from components.core.run import State
-from pipelines.backends.google_errors import Absent, Caller
 from pipelines.backends.service import SCHEDULED_AT, Job, JobState, ScheduleState, TaskState, Timetable
 from pipelines.environment import VertexEnvironment
 

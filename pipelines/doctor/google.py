@@ -13,9 +13,8 @@ from functools import cached_property, partial
 from typing import Any
 from urllib.parse import quote
 
-from components.core.errors import Failed, InvalidInput, Refused
-from pipelines.backends.google_errors import Absent, Caller
-from pipelines.backends.service import Unreachable
+from components.core.errors import Failed, InvalidInput, Refused, Unreachable
+from components.core.google_errors import Absent, Caller
 from pipelines.doctor import clock
 from pipelines.doctor.check import Check, NotChecked
 from pipelines.environment import VertexEnvironment

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from components.core.errors import InvalidInput, Refused
+from components.core.errors import InvalidInput, Refused, Unreachable
 from pipelines.backends.kubeflow_service import SMALLEST, SMALLEST_SCHEDULE, KubeflowService
 from pipelines.backends.kubeflow_token import has_token, token_file, token_of
-from pipelines.backends.service import Unreachable
 from pipelines.doctor import clock
 from pipelines.doctor.check import Check, NotChecked
 from pipelines.environment import KubeflowEnvironment

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from components.core.errors import Conflict, Failed, InvalidInput
+from components.core.errors import Conflict, Failed, InvalidInput, Unreachable
 from components.core.report import Report, Rows
 from components.core.run import Run, State
 from components.core.store import Store
 from pipelines.backends.ask import Ask
 from pipelines.backends.cloud_run import LEASE, PATIENCE, CloudRuns, Unsubmitted
-from pipelines.backends.service import Job, JobState, TaskState, Unreachable
+from pipelines.backends.service import Job, JobState, TaskState
 from pipelines.compile import Compiled
 from pipelines.environment import KubeflowEnvironment
 from pipelines.recipe import load_recipe

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from components.core.errors import Conflict, InvalidInput, Refused, SluiceError
+from components.core.errors import Conflict, InvalidInput, Refused, SluiceError, Unreachable
 from components.core.moment import parse_moment
 from components.core.run import State
 from pipelines.backends.kubeflow_service import KubeflowService
-from pipelines.backends.service import SCHEDULED_AT, Job, Timetable, Unreachable
+from pipelines.backends.service import SCHEDULED_AT, Job, Timetable
 from pipelines.environment import KubeflowEnvironment, load_environment
 from tests.contract.kubeflow.server import Server
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import pytest
 import yaml
 
-from components.core.errors import Conflict, InvalidInput, Refused, SluiceError
+from components.core.errors import Conflict, InvalidInput, Refused, SluiceError, Unreachable
+from components.core.google_errors import Caller
 from components.core.run import State
-from pipelines.backends.google_errors import Caller
-from pipelines.backends.service import Job, Timetable, Unreachable, open_service
+from pipelines.backends.service import Job, Timetable, open_service
 from pipelines.backends.vertex_service import SCHEDULED_AT, VertexService
 from pipelines.environment import VertexEnvironment, load_environment
 from tests.contract.google.cloud_logging import CloudLogging

@@ -12,8 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from components.core.errors import Conflict, Failed, InvalidInput, Refused, SluiceError
-from pipelines.backends.service import Unreachable
+from components.core.errors import Conflict, Failed, InvalidInput, Refused, SluiceError, Unreachable
 
 T = TypeVar("T")
 TRIES = 3
