@@ -136,11 +136,16 @@ class CloudEnvironment(EnvironmentBase, ABC):
     labels: dict[str, Label] = Field(default={}, description="Labels of every run, such as `team`, to charge it by.")
     token: SecretReference | None = Field(default=None, description="Token for the service, where it wants one.")
     images: dict[str, Image] = Field(description="Logical image to registry and digest.")
+    prices: str = Field(
+        default="",
+        description="File of prices that a run's cost is estimated by; empty for Google's list prices on Vertex AI, and"
+        " no estimate on Kubeflow.",
+    )
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that the environment says, but for where its runs are mirrored: that is each person's own."""
-        return sha256(canonical_json(self.model_dump(mode="json", exclude={"runs"})))
+        """SHA-256 of all that the environment says, but for where runs are mirrored and prices read."""
+        return sha256(canonical_json(self.model_dump(mode="json", exclude={"runs", "prices"})))
 
     @abstractmethod
     def address(self) -> str:

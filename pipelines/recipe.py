@@ -103,6 +103,12 @@ class RecipeBase(BaseModel):
         found: Resources = self.section(name).resources
         return found
 
+    def resources_of_task(self, title: str) -> Resources:
+        """What the task with a title asks of its machine; nothing where no section describes it."""
+        names = (title.lower().replace(" ", "-"), title.lower().replace(" ", "_"))
+        known = {stage.name for stage in self.train} | {name for name in catalogue.steps() if hasattr(self, name)}
+        return next((self.resources(name) for name in names if name in known), Resources())
+
 
 def _section(step: catalogue.Step) -> Any:
     """The step's settings with ``resources`` beside them."""

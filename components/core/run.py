@@ -61,6 +61,17 @@ class StepRun(Part):
     key: dict[str, str] = Field(default={}, description="What decides whether it is a cache hit, by name.")
 
 
+class EstimatedCost(Part):
+    """What a run has cost by the prices of a file: an estimate and no bill."""
+
+    amount: float
+    currency: str
+    prices: str = Field(description="The date of the prices.")
+
+    def __str__(self) -> str:
+        return f"{self.amount:,.2f} {self.currency} at the prices of {self.prices}"
+
+
 class Run(Contract):
     """A run: what it was asked to do, how far it is, what came of it."""
 
@@ -86,6 +97,9 @@ class Run(Contract):
     decisions: tuple[str, ...] = ()
     requests: tuple[str, ...] = Field(default=(), description="Names of the run requests that it made.")
     cost: Cost = Cost()
+    estimated_cost: EstimatedCost | None = Field(
+        default=None, description="An estimate of what its machines cost; none where no prices are known."
+    )
 
     @property
     def given_up(self) -> bool:

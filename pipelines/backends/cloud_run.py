@@ -32,6 +32,8 @@ from pipelines.backends.service import Job, JobState, Service
 from pipelines.code_digest import code_digests
 from pipelines.compile import load_spec, parameters_of
 from pipelines.environment import CloudEnvironment
+from pipelines.prices import estimated_cost
+from pipelines.recipe import recipe_from
 from pipelines.runs import Launch, RunFolder, Runs, replace_text
 
 FOLDER, SCHEDULES = "runs", "schedules"
@@ -202,6 +204,11 @@ class CloudRuns:
             replace_text(folder.graph, read_graph(self.store, launch.spec))
         spec = load_spec(folder.graph.read_text())
         run = record(launch, spec, state, self.store, lambda task: self._kept_log(folder, task, state))
+        try:
+            cost = estimated_cost(run, recipe_from(launch.recipe), self.environment)
+            run = run.model_copy(update={"estimated_cost": cost})
+        except InvalidInput as error:  # a run is no worse for prices that cannot be read
+            self._tell(f"no cost is estimated: {error}")
         folder.write(run)
         return run
 

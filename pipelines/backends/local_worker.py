@@ -68,7 +68,7 @@ def _run(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: Lo
     recorder.change(steps=step_runs(spec))
 
     def limits(title: str) -> Limits:
-        wanted = recipe.resources(_section(recipe, title))
+        wanted = recipe.resources_of_task(title)
         return Limits(
             bytes_of(wanted.memory) if wanted.memory else None,
             seconds_of(wanted.timeout) if wanted.timeout else None,
@@ -90,13 +90,6 @@ def _graph(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: 
     recorder.change(spec=digest, code=code_digests())
     recorder.folder.graph.write_text(text)
     return text
-
-
-def _section(recipe: RecipeBase, title: str) -> str:
-    """The section of the recipe behind a task's title."""
-    stages = {stage.name for stage in recipe.train}
-    hyphenated = title.lower().replace(" ", "-")
-    return hyphenated if hyphenated in stages else title.lower().replace(" ", "_")
 
 
 def _new_run(launch: Launch, recipe: RecipeBase, environment: LocalEnvironment) -> Run:

@@ -67,6 +67,8 @@ def status(run: str, env: str, follows: bool, as_json: bool) -> int:
     for line in (found.error, found.outcome):
         if line:
             click.echo(line)
+    if found.estimated_cost:
+        click.echo(f"estimated cost: {found.estimated_cost}")
     asked_for = requested(backend.runs, found)
     for other in asked_for:
         click.echo(f"{other.run}  {other.state}" + (f"  {other.outcome}" if other.outcome else ""))

@@ -253,7 +253,7 @@ def _tiles(runs: Sequence[ShownRun], steps: Sequence[ShownStep]) -> list[Tile]:
     loss = next((one for one in _curves(steps) if one.name == "loss"), None)
     if loss:
         tiles.append(Tile("loss", notation.number(loss.last), f"from {notation.number(loss.first)}", curve=loss))
-    return tiles + _time_tile(runs, steps)
+    return tiles + _time_tile(runs, steps) + _cost_tile(runs)
 
 
 def _asked(score: Score) -> str:
@@ -283,6 +283,16 @@ def _time_tile(runs: Sequence[ShownRun], steps: Sequence[ShownStep]) -> list[Til
     cpu = sum(shown.run.cost.cpu_seconds for shown in runs)
     note += f"; {notation.seconds(cpu)} of CPU" if cpu else ""
     return [Tile("time", notation.seconds(whole), note)] if whole else []
+
+
+def _cost_tile(runs: Sequence[ShownRun]) -> list[Tile]:
+    """What the runs have cost, where prices are known for all of them, of one file."""
+    costs = [shown.run.estimated_cost for shown in runs]
+    found = [cost for cost in costs if cost]
+    if len(found) < len(costs) or len({(cost.currency, cost.prices) for cost in found}) != 1:
+        return []
+    whole = f"{sum(cost.amount for cost in found):,.2f} {found[0].currency}"
+    return [Tile("estimated cost", whole, f"at the prices of {found[0].prices}; no bill")]
 
 
 def _releases(runs: Sequence[ShownRun], releases: Mapping[str, Release]) -> list[ShownRelease]:

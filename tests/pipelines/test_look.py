@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from components.core.errors import InvalidInput
-from components.core.run import Run, State
+from components.core.run import EstimatedCost, Run, State
 from pipelines.cli import sluice
 from pipelines.environment import load_environment
 from pipelines.runs import Launch, Runs
@@ -33,6 +34,15 @@ def test_the_status_of_a_failed_run_is_not_made_better_by_what_it_asked_for(envi
     kept("lifecycle-1", State.FAILED, 4, requests=("first",))
     kept("release-1", State.REFUSED, 3, asked_by="first")
     assert sluice("status", "lifecycle-1")[0] == 4
+
+
+def test_the_status_ends_with_what_the_run_has_cost_by_which_prices_where_they_are_known(environment, sluice) -> None:
+    cost = EstimatedCost(amount=1234.5678, currency="USD", prices="2026-09-08")
+    kept("lifecycle-1", State.DONE, 0, estimated_cost=cost)
+    kept("lifecycle-2", State.DONE, 0)
+    assert sluice("status", "lifecycle-1")[1].endswith("\nestimated cost: 1,234.57 USD at the prices of 2026-09-08\n")
+    assert json.loads(sluice("status", "lifecycle-1", "--json")[1])["estimated_cost"] == cost.model_dump()
+    assert "cost" not in sluice("status", "lifecycle-2")[1]
 
 
 def test_a_run_of_another_environment_is_not_looked_for_in_this_ones_store(

@@ -14,7 +14,7 @@ import pytest
 
 from components.core.errors import Conflict, Failed, InvalidInput, Unreachable
 from components.core.report import Report, Rows
-from components.core.run import Run, State
+from components.core.run import EstimatedCost, Run, State
 from components.core.store import Store
 from pipelines.backends.ask import Ask
 from pipelines.backends.cloud_run import LEASE, PATIENCE, CloudRuns, Unsubmitted
@@ -210,6 +210,24 @@ def test_a_run_is_followed_to_its_end_and_recorded_from_its_steps_reports(machin
     assert (last.state, last.exit_code, last.requests) == (State.DONE, 0, ("r" * 64,))
     assert (last.steps[0].rows_in, last.steps[0].rows_out, last.cost.wall_seconds) == (3, 3, 4.0)
     assert there.runs.log(folder, "request").startswith("noise")
+
+
+def test_a_run_has_its_estimated_cost_and_none_where_the_prices_cannot_be_read(
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = machine.runs.start(machine.ask)
+    machine.service.tell(folder.run, State.RUNNING, resolve={"state": State.DONE, "seconds": 1800.0})
+    assert machine.runs.refresh(folder).estimated_cost is None
+    prices = tmp_path / "prices.yaml"
+    machine.runs.environment = machine.environment.model_copy(update={"prices": str(prices)})
+    assert machine.runs.refresh(folder).estimated_cost is None
+    assert machine.runs.refresh(folder).state is State.RUNNING
+    assert capsys.readouterr().err.count(f"no cost is estimated: {prices}: no such file") == 1
+    prices.write_text(
+        "{version: 1, date: 2026-03-01, source: us, currency: EUR, machine: {cpu: 4, memory: 16Gi},"
+        " places: {everywhere: {cpu: 1, memory: 0}}}"
+    )
+    assert machine.runs.refresh(folder).estimated_cost == EstimatedCost(amount=2, currency="EUR", prices="2026-03-01")
 
 
 def test_a_failed_steps_own_words_are_the_runs(machine: Machine) -> None:

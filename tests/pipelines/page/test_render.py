@@ -10,7 +10,7 @@ import pytest
 
 from components.core.canonical import sha256
 from components.core.report import Example
-from components.core.run import State
+from components.core.run import EstimatedCost, State
 from pipelines.page.findings import Finding
 from pipelines.page.render import render_run
 from tests.browser import chromium
@@ -237,6 +237,20 @@ def test_the_top_says_how_the_run_that_was_asked_for_ended_and_the_exit_code_is_
     assert '<span class="pill done">lifecycle done</span><span class="pill refused">release refused</span>' in top
     assert "exit code 3" in top
     assert "<title>helpdesk lifecycle: done, release: refused</title>" in text
+
+
+def test_the_estimated_costs_of_all_runs_are_one_figure_and_none_where_one_is_missing() -> None:
+    (asking, reports), (asked, _) = a_run.lifecycle(), a_run.release()
+    cost = EstimatedCost(amount=1.25, currency="USD", prices="2026-09-08")
+    priced = asking.model_copy(update={"estimated_cost": cost})
+    both = asked.model_copy(update={"estimated_cost": cost.model_copy(update={"amount": 0.5})})
+    text = render_run(priced, reports, followed=[(both, {})])
+    assert "1.75 USD" in text
+    assert "at the prices of 2026-09-08" in text
+    assert "estimated cost" not in render_run(priced, reports, followed=[(asked, {})])
+    newer = both.model_copy(update={"estimated_cost": cost.model_copy(update={"prices": "2027-01-01"})})
+    assert "estimated cost" not in render_run(priced, reports, followed=[(newer, {})])
+    assert "estimated cost" not in render_run(asking, reports)
 
 
 def test_a_run_that_asked_for_none_is_told_by_its_state_alone() -> None:

@@ -1,0 +1,114 @@
+"""What a run has cost, estimated: its steps' machines and times at the prices of a dated file.
+
+An estimate and no bill: it knows nothing of discounts, taxes, disks, networks, storage, and of the minutes in which a
+machine starts. A step that was answered from the cache costs nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from components.core.run import EstimatedCost, Run, State
+from pipelines import located_yaml
+from pipelines.environment import CloudEnvironment, VertexEnvironment
+from pipelines.recipe import RecipeBase
+from pipelines.resources import Resources, bytes_of
+
+VERSION = 1
+LISTED = Path(__file__).with_name("prices.yaml")
+"""Google's list prices for Vertex AI."""
+EVERYWHERE = "everywhere"
+GIB, HOUR = 2**30, 3600
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class AcceleratorPrice(_Part):
+    """An accelerator, for an hour."""
+
+    hour: float = Field(ge=0)
+    with_machine: bool = False
+    """Whether the machine that it sits in is in the price."""
+
+
+class Rates(_Part):
+    """Prices in one place, for an hour: of a processor, of a GiB of memory, and of accelerators by their names."""
+
+    cpu: float = Field(ge=0)
+    memory: float = Field(ge=0)
+    accelerators: dict[str, AcceleratorPrice] = {}
+
+
+class Machine(_Part):
+    """What a step gets that asks for nothing."""
+
+    cpu: float = Field(gt=0)
+    memory: str
+
+    @field_validator("memory")
+    @classmethod
+    def _is_memory(cls, text: str) -> str:
+        bytes_of(text)
+        return text
+
+
+class Prices(_Part):
+    """A file of prices."""
+
+    version: int = Field(ge=1)
+    date: date
+    source: str
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    run: float = Field(default=0, ge=0)
+    machine: Machine
+    places: dict[str, Rates] = Field(min_length=1)
+
+    @field_validator("version")
+    @classmethod
+    def _is_known(cls, version: int) -> int:
+        return located_yaml.known_version(version, VERSION)
+
+
+def prices_of(environment: CloudEnvironment) -> Prices | None:
+    """The prices that an environment's runs are estimated at; None where nobody named any. Raises InvalidInput."""
+    path = Path(environment.prices) if environment.prices else LISTED
+    if path == LISTED and not isinstance(environment, VertexEnvironment):
+        return None
+    return located_yaml.validate(Prices, located_yaml.load(path))
+
+
+def estimated_cost(run: Run, recipe: RecipeBase, environment: CloudEnvironment) -> EstimatedCost | None:
+    """What a run has cost so far; None where a price is missing, or it was not begun. Raises InvalidInput."""
+    prices = prices_of(environment)
+    if prices is None or run.state is State.PENDING:
+        return None
+    region = environment.region if isinstance(environment, VertexEnvironment) else EVERYWHERE
+    rates = prices.places.get(region) or prices.places.get(EVERYWHERE)
+    if rates is None:
+        return None
+    amount = prices.run
+    for step in run.steps:
+        if step.cached or not step.seconds:
+            continue
+        hour = _an_hour(recipe.resources_of_task(step.title), rates, prices.machine)
+        if hour is None:
+            return None
+        amount += hour * step.seconds / HOUR
+    return EstimatedCost(amount=round(amount, 4), currency=prices.currency, prices=prices.date.isoformat())
+
+
+def _an_hour(wanted: Resources, rates: Rates, machine: Machine) -> float | None:
+    """An hour of the machine that a step asks for; None where the price of its accelerator is not known."""
+    memory = bytes_of(wanted.memory or machine.memory) / GIB
+    of_machine = rates.cpu * (wanted.cpu or machine.cpu) + rates.memory * memory
+    if wanted.accelerator is None:
+        return of_machine
+    price = rates.accelerators.get(wanted.accelerator.type)
+    if price is None:
+        return None
+    return price.hour * wanted.accelerator.count + (0 if price.with_machine else of_machine)
