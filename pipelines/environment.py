@@ -134,7 +134,6 @@ class CloudEnvironment(EnvironmentBase, ABC):
     example: bool = Field(default=False, description="Made-up digests: compiles, and is only sent to loopback.")
     runs: str = Field(default="./runs", description="Folder here that mirrors the runs' records and pages.")
     labels: dict[str, Label] = Field(default={}, description="Labels of every run, such as `team`, to charge it by.")
-    token: SecretReference | None = Field(default=None, description="Token for the service, where it wants one.")
     images: dict[str, Image] = Field(description="Logical image to registry and digest.")
     prices: str = Field(
         default="",
@@ -166,6 +165,7 @@ class KubeflowEnvironment(CloudEnvironment):
 
     backend: Literal["kubeflow"]
     host: str = Field(description="Address of the KFP API.")
+    token: SecretReference | None = Field(default=None, description="Token for the server, where it wants one.")
     namespace: str = "kubeflow"
     service_account: str = Field(description="Kubernetes service account of the steps.")
     image_pull_secrets: tuple[str, ...] = ()
