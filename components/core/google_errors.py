@@ -69,7 +69,7 @@ class Caller:
         where = f"{self.service}, project {self.project}, {self.region}: {asked}"
         if isinstance(error, exceptions.GoogleAPICallError):
             return self._answered(where, error)
-        if isinstance(error, exceptions.RetryError | requests.Timeout):
+        if isinstance(error, exceptions.RetryError | requests.Timeout | TimeoutError):
             return Unreachable(f"{where}: no answer in time; ask again, it is done once only")
         if isinstance(error, auth.TransportError | requests.RequestException | ConnectionError):
             return Unreachable(

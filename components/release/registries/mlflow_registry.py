@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components.core import mlflow_access
+from components.core.canonical import canonical_json
 from components.core.errors import Failed, InvalidInput
 from components.core.manifest import Manifest
-from components.release.registries.registry import Version
+from components.release.registries.registry import Evaluation, Version
 
 ENDPOINT = "sluice.endpoint"
 """The tag of a registered model that says which endpoint its versions are for."""
 TAGS = ("digest", "content_digest", "key", "base", "recipe_digest", "data_digest")
 """The fields of a version that MLflow keeps as tags, ``sluice.<field>`` each."""
+EVALUATION = "sluice.evaluation"
+"""The tag of a version that holds what a gate found about it, in JSON."""
 PAGE = 200
 
 
@@ -67,6 +70,11 @@ class MlflowRegistry:
         """Removes an alias; one that is not there is no error."""
         with self._used() as client, _allowing("RESOURCE_DOES_NOT_EXIST"), _allowing("INVALID_PARAMETER_VALUE"):
             client.delete_registered_model_alias(name, alias)
+
+    def evaluate(self, name: str, version: int, evaluation: Evaluation) -> None:
+        """Puts what a gate found beside a version; the newest evidence replaces what an older one said."""
+        with self._used() as client:
+            client.set_model_version_tag(name, str(version), EVALUATION, canonical_json(evaluation.model_dump()))
 
     def _claim(self, client: Any, name: str, endpoint: str) -> None:
         """Makes the registered model, or sees that it is this endpoint's: its aliases can only tell of one."""

@@ -9,11 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from components.core.decision import Decision, Evidence, decision_key, payload_of
 from components.core.endpoint import EndpointState
-from components.core.errors import SluiceError
+from components.core.errors import Refused, SluiceError
+from components.core.evidence import GateEvidence, read_evidence
 from components.core.manifest import Part, Reference, read_manifest
 from components.core.store import Store
-from components.release.registries.registry import Alias, Registry, Version, folder_address, open_registry
+from components.release.registries.registry import (
+    Alias,
+    Evaluation,
+    Registry,
+    Version,
+    folder_address,
+    open_registry,
+)
 
 
 class Difference(Part):
@@ -72,7 +81,8 @@ def differences(versions: Sequence[Version], state: EndpointState) -> list[Diffe
 def repair(registry: Registry, state: EndpointState, store: Store) -> Repair:
     """Registers what is missing and sets the aliases. Raises Failed when the registry does not answer.
 
-    A model that is gone from the store cannot be registered; the other aliases are set all the same.
+    A model that is gone from the store cannot be registered; the other aliases are set all the same. What the gate
+    found stands beside the champion.
     """
     missing = _unregistered(registry.versions(state.endpoint), state)
     failed = []
@@ -87,12 +97,49 @@ def repair(registry: Registry, state: EndpointState, store: Store) -> Repair:
             registry.set_alias(difference.name, difference.alias, difference.wanted)
         else:
             registry.delete_alias(difference.name, difference.alias)
+    try:
+        _evaluate(registry, state, store)
+    except SluiceError as error:
+        failed.append(str(error))
     return Repair((*missing, *misplaced), tuple(failed))
 
 
 def _register(registry: Registry, difference: Difference, model: Reference, store: Store) -> None:
     manifest = read_manifest(store, model)
     registry.register(difference.name, difference.endpoint, manifest, folder_address(store, manifest))
+
+
+def _evaluate(registry: Registry, state: EndpointState, store: Store) -> None:
+    """Puts the figures of the gate beside what its decision let serve; a rollback, say, rests on no gate."""
+    gate = _gate(state, store)
+    if gate is None or state.champion is None:
+        return
+    found = read_evidence(store, read_manifest(store, gate.manifest))
+    evaluation = Evaluation(evidence=gate.digest, policy=found.policy, figures=_figures(found))
+    for version in registry.versions(state.endpoint):
+        if version.digest == state.champion.digest:
+            registry.evaluate(version.name, version.version, evaluation)
+
+
+def _gate(state: EndpointState, store: Store) -> Evidence | None:
+    """The gate's evidence about the champion, of the decision that made this generation."""
+    if not state.decision:
+        return None
+    where = decision_key(state.decision)
+    decision = Decision.from_statement(payload_of(store.read(where), where), where)
+    # The state names it by the digest of what was signed; whoever wrote the state had verified that.
+    if decision.id != state.decision:
+        raise Refused(f"{where}: holds another decision than its name says; bring it back from a copy")
+    return next((named for named in decision.evidence if named.role == "gate"), None)
+
+
+def _figures(evidence: GateEvidence) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for tally in evidence.tallies:
+        name = f"{tally.suite}/{tally.slice}" if tally.slice else tally.suite
+        figures = tally.model_dump(include={"questions", "candidate", "incumbent", "won", "lost"}, exclude_none=True)
+        found |= {f"{name}.{figure}": float(value) for figure, value in figures.items()}
+    return found
 
 
 def _roles(state: EndpointState) -> dict[Alias, Reference]:

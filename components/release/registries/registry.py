@@ -51,8 +51,19 @@ class Version(Part):
         return f"{self.name}/{self.version}"
 
 
+class Evaluation(Part):
+    """What a gate found about a model, for people who look it up where it is registered."""
+
+    evidence: str = Field(description="Digest of the manifest of the gate's evidence.")
+    policy: str = Field(description="Digest of the policy that it was held against.")
+    figures: dict[str, float] = Field(
+        description="`SUITE.candidate` and `SUITE.incumbent`, mean scores; `SUITE.questions`, `.won` and `.lost`;"
+        " of a slice `SUITE/SLICE.…`."
+    )
+
+
 class Registry(Protocol):
-    """A registry of models. All methods raise Failed when it does not answer, or is damaged."""
+    """A registry of models. All methods raise Failed when it does not answer, or is damaged; a cloud's may refuse."""
 
     address: str
 
@@ -71,9 +82,12 @@ class Registry(Protocol):
     def delete_alias(self, name: str, alias: str) -> None:
         """Removes an alias; one that is not there is no error."""
 
+    def evaluate(self, name: str, version: int, evaluation: Evaluation) -> None:
+        """Puts what a gate found beside a version; the same evidence once, however often it is said."""
+
 
 def open_registry(address: str) -> Registry | None:
-    """The registry at an address: ``sqlite:///PATH`` or an MLflow server; None where it is empty.
+    """The registry at an address: ``sqlite:///PATH``, an MLflow server, ``vertex://…``; None where it is empty.
 
     Raises InvalidInput for another address. Whether it answers is seen when it is used.
     """
@@ -83,9 +97,13 @@ def open_registry(address: str) -> Registry | None:
         from components.release.registries.mlflow_registry import MlflowRegistry
 
         return MlflowRegistry(address)
+    if address.startswith("vertex://"):
+        from components.release.registries.vertex_registry import VertexRegistry
+
+        return VertexRegistry(address)
     raise InvalidInput(
-        f"registry {address!r}: there is no registry for this address; write sqlite:///PATH, or the address of an"
-        " MLflow server (https://…)"
+        f"registry {address!r}: there is no registry for this address; write sqlite:///PATH, the address of an MLflow"
+        " server (https://…), or vertex://PROJECT/REGION"
     )
 
 

@@ -113,7 +113,7 @@ class Server(Loopback):
 
 
 def _body(description: Discovery, operation: Operation, came: web.Request, data: bytes, query: dict[str, str]) -> Any:
-    if "upload" in came.path or not data:
+    if came.path.startswith(("/upload/", "/resumable/")) or not data:
         if not data:
             description.check(operation, {}, query)
         return data

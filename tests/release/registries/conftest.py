@@ -1,4 +1,4 @@
-"""A registry in a file, and a real MLflow server on the loopback address."""
+"""A registry in a file, real MLflow servers on the loopback address, and Vertex AI's registry as a fake plays it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ import pytest
 from components.core.manifest import Manifest
 from components.core.store import Store
 from components.release.registries.mlflow_registry import MlflowRegistry
+from components.release.registries.vertex_registry import FAKE
+from tests.contract.google.model_registry import ModelRegistry
+from tests.contract.google.server import Server
+from tests.contract.postgres import database, postgres
 from tests.release.registries.models import model_of
 
 
@@ -28,6 +33,7 @@ class MlflowServer:
 
     folder: Path
     port: int
+    backend: str
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -39,7 +45,7 @@ class MlflowServer:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)),
-                    *("--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder}/server.db"),
+                    *("--workers", "1", "--backend-store-uri", self.backend),
                 ],
                 cwd=self.folder,
                 env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
@@ -75,10 +81,24 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"), free_port())
+    folder = tmp_path_factory.mktemp("mlflow")
+    server = MlflowServer(folder, free_port(), f"sqlite:///{folder}/server.db")
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A server that keeps its records in a PostgreSQL of its own."""
+    with postgres() as address:
+        backend = database(address).replace("postgresql://", "postgresql+psycopg://")
+        server = MlflowServer(tmp_path_factory.mktemp("mlflow"), free_port(), backend)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
 
 
 @pytest.fixture
@@ -87,6 +107,29 @@ def server(running_server: MlflowServer) -> MlflowServer:
     if not running_server.process or running_server.process.poll() is not None:
         running_server.start()
     return running_server
+
+
+@pytest.fixture
+def server_address(server: MlflowServer) -> str:
+    return server.address
+
+
+@pytest.fixture
+def postgres_address(postgres_server: MlflowServer) -> str:
+    return postgres_server.address
+
+
+@pytest.fixture
+def vertex(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server that plays Vertex AI's Model Registry."""
+    with Server(ModelRegistry()).running() as server:
+        monkeypatch.setenv(FAKE, server.address)
+        yield server
+
+
+@pytest.fixture
+def vertex_address(vertex: Server) -> str:
+    return "vertex://sluice-example/europe-west4"
 
 
 @pytest.fixture(scope="session")
@@ -110,3 +153,9 @@ def file_address(tmp_path: Path, set_up_file: Path) -> str:
 def model(store: Store, tmp_path: Path) -> Callable[[str], Manifest]:
     """``model("a")``: a model in the store with weights of its own."""
     return lambda weights: model_of(store, tmp_path / "models", weights)
+
+
+@pytest.fixture
+def endpoint() -> str:
+    """An endpoint that nobody has used: a server outlives a test."""
+    return f"desk-{uuid.uuid4().hex[:8]}"

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
@@ -12,76 +11,6 @@ from components.core.errors import Failed, InvalidInput
 from components.core.store import Store
 from components.release.registries.mlflow_registry import MlflowRegistry
 from components.release.registries.registry import find_version, folder_address, open_registry
-
-
-@pytest.fixture(params=["file", "server"])
-def registry(request) -> MlflowRegistry:
-    """Both places behind one interface."""
-    if request.param == "file":
-        return open_registry(request.getfixturevalue("file_address"))
-    return open_registry(request.getfixturevalue("server").address)
-
-
-@pytest.fixture
-def endpoint() -> str:
-    return f"desk-{uuid.uuid4().hex[:8]}"
-
-
-def test_a_version_carries_the_digests_that_it_was_made_from(registry, endpoint, model, store) -> None:
-    given = model("a")
-    made = registry.register(endpoint, endpoint, given, folder_address(store, given))
-    (read,) = registry.versions(endpoint)
-    assert read == made
-    assert made.word == f"{endpoint}/1"
-    assert (made.digest, made.content_digest, made.key) == (given.digest, given.content_digest, given.key)
-    assert (made.base, made.recipe_digest, made.data_digest) == ("scratch", "e" * 64, "d" * 64)
-    assert made.source.endswith(given.key.removesuffix("/manifest.json"))
-    assert made.aliases == ()
-
-
-def test_the_same_model_is_the_same_version_however_often_it_is_registered(registry, endpoint, model) -> None:
-    first, second = model("a"), model("b")
-    words = [registry.register(endpoint, endpoint, each, "gs://b/m").word for each in (first, second, first, second)]
-    assert words == [f"{endpoint}/1", f"{endpoint}/2", f"{endpoint}/1", f"{endpoint}/2"]
-
-
-def test_of_a_model_that_was_registered_twice_at_once_the_first_version_stays(registry, endpoint, model) -> None:
-    given = model("a")
-    registry.register(endpoint, endpoint, given, "gs://b/m")
-    with registry._used() as client:
-        client.create_model_version(endpoint, "gs://b/m", tags={"sluice.digest": given.digest}, await_creation_for=0)
-    assert registry.register(endpoint, endpoint, given, "gs://b/m").version == 1
-    assert [version.version for version in registry.versions(endpoint)] == [1]
-
-
-def test_an_alias_means_one_version_and_peoples_own_aliases_stay(registry, endpoint, model) -> None:
-    for weights in "ab":
-        registry.register(endpoint, endpoint, model(weights), "gs://b/m")
-    registry.set_alias(endpoint, "champion", 1)
-    registry.set_alias(endpoint, "champion", 2)
-    registry.set_alias(endpoint, "blessed-by-ann", 1)
-    assert [version.aliases for version in registry.versions(endpoint)] == [("blessed-by-ann",), ("champion",)]
-    registry.delete_alias(endpoint, "champion")
-    registry.delete_alias(endpoint, "champion")
-    assert [version.aliases for version in registry.versions(endpoint)] == [("blessed-by-ann",), ()]
-
-
-def test_a_name_holds_the_models_of_one_endpoint(registry, endpoint, model) -> None:
-    registry.register(endpoint, endpoint, model("a"), "gs://b/m")
-    with pytest.raises(
-        InvalidInput, match=f"{endpoint} holds the models of the endpoint {endpoint}; set register.name"
-    ):
-        registry.register(endpoint, "another", model("b"), "gs://b/m")
-    assert registry.versions("another") == []
-
-
-def test_a_registered_model_that_somebody_made_by_hand_is_left_alone(registry, endpoint, model) -> None:
-    with registry._used() as client:
-        client.create_registered_model(endpoint)
-    with pytest.raises(InvalidInput, match=r"was not made by Sluice; .* tag sluice.endpoint"):
-        registry.register(endpoint, endpoint, model("a"), "gs://b/m")
-    with registry._used() as client:
-        assert client.search_model_versions(f"name = '{endpoint}'") == []
 
 
 def test_more_versions_than_a_page_holds_are_all_read(file_address, model, monkeypatch) -> None:
@@ -103,7 +32,7 @@ def test_no_address_is_no_registry() -> None:
     ["mlflow.db", "sqlite://x", "sqlite:///", "ftp://host", "databricks", "http://", "http://[bad", "http://h:99999"],
 )
 def test_an_address_of_another_kind_or_none_at_all_is_refused(address) -> None:
-    with pytest.raises(InvalidInput, match="write sqlite:///PATH, or the address of an MLflow server"):
+    with pytest.raises(InvalidInput, match="write sqlite:///PATH, the address of an MLflow server"):
         open_registry(address)
 
 
@@ -225,3 +154,19 @@ def test_a_folders_address_is_absolute_wherever_the_store_lies(model, monkeypatc
     assert folder_address(Store("./here"), given) == f"{tmp_path}/here/export/{given.key.split('/')[1]}/exported"
     assert folder_address(Store("memory://there"), given).startswith("memory://there/export/")
     assert json.loads(given.to_bytes())["key"].startswith("export/")
+
+
+@pytest.mark.long
+def test_what_a_server_keeps_in_postgresql_outlives_it(postgres_server, endpoint, model) -> None:
+    import psycopg
+
+    registry = open_registry(postgres_server.address)
+    made = registry.register(endpoint, endpoint, model("a"), "gs://b/m")
+    postgres_server.kill()
+    with psycopg.connect(postgres_server.backend.replace("+psycopg", "")) as connection:
+        kept = connection.execute("select version from model_versions where name = %s", (endpoint,)).fetchall()
+    assert kept == [(1,)]
+    with pytest.raises(Failed, match="does not answer"):
+        registry.versions(endpoint)
+    postgres_server.start()
+    assert registry.versions(endpoint) == [made]

@@ -1,25 +1,18 @@
 from __future__ import annotations
 
-import uuid
-from pathlib import Path
-
 import pytest
 
 from components.core.errors import Failed, InvalidInput
 from components.release.registries.mlflow_registry import MlflowRegistry
 from components.release.registries.projection import differences, project_aliases, repair
-from components.release.registries.registry import open_registry
+from components.release.registries.registry import Registry, open_registry
+from tests.release.registries import by_hand
 from tests.release.registries.models import state_of
 
 
-@pytest.fixture
-def endpoint() -> str:
-    return f"desk-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def registry(file_address) -> MlflowRegistry:
-    return MlflowRegistry(file_address)
+@pytest.fixture(params=["file_address", "vertex_address"])
+def registry(request) -> Registry:
+    return open_registry(request.getfixturevalue(request.param))
 
 
 def aliases(registry, endpoint: str) -> dict[str, str]:
@@ -186,10 +179,9 @@ def test_what_was_released_while_the_server_was_away_is_registered_by_the_repair
 
 
 def test_a_name_that_somebody_else_holds_is_told(registry, model, store) -> None:
-    with registry._used() as client:
-        client.create_registered_model("desk")
+    by_hand.make_model(registry, "desk")
     with pytest.raises(InvalidInput, match="was not made by Sluice"):
         registry.register("desk", "desk", model("a"), "/m")
     said = project_aliases(registry.address, state_of("desk", champion=model("a")), store)
     assert "the registered model desk was not made by Sluice" in said
-    assert Path(registry.address.removeprefix("sqlite:///")).exists()
+    assert registry.versions() == []
