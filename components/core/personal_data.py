@@ -105,16 +105,18 @@ def check_regions(settings: PersonalData) -> None:
 
 
 def _phones(text: str, settings: PersonalData) -> Iterator[Span]:
-    import phonenumbers
+    from components.core.phone_numbers import Matcher, may_hold_phone
 
     for match in _NUMBER.finditer(text):
         words, start = match.group(), match.start()
-        if _is_something_else(text, match, settings):
+        regions = [region for region in settings.regions or (None,) if may_hold_phone(words, region)]
+        if not regions or _is_something_else(text, match, settings):
             continue
         inside: set[tuple[int, int]] = set()
-        for region in settings.regions or (None,):
-            for phone in phonenumbers.PhoneNumberMatcher(words, region):
-                inside.add((phone.start, phone.end))
+        for region in regions:
+            inside |= {(phone.start, phone.end) for phone in Matcher(words, region)}
+            if (0, len(words)) in inside:  # no other reading is wider
+                break
         yield from (Span(start + first, start + last, PHONE) for first, last in _widest(inside))
 
 
