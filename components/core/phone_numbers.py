@@ -82,7 +82,7 @@ def _plan(code: int) -> _Plan:
 def _plan_of(region: str | None) -> _Plan:
     """The plan of a country; without one, nothing is a number that has no code before it."""
     metadata = PhoneMetadata.metadata_for_region(region, None) if region else None
-    return _Plan(metadata.country_code, metadata) if metadata else _Plan(0)
+    return _Plan(metadata.country_code or 0, metadata) if metadata else _Plan(0)
 
 
 def _calling_code(digits: str) -> int | None:

@@ -25,7 +25,11 @@ MOST_WAITING_BYTES = 256 * 1024
 
 
 class Closed(ConnectionError):
-    """The server closed before its answer was whole."""
+    """The server closed after it was asked and before a byte of its answer."""
+
+
+class Cut(ConnectionError):
+    """The server closed in the middle of its answer."""
 
 
 class NotHttp(Exception):
@@ -57,17 +61,20 @@ class Connection(asyncio.Protocol):
         self._in_head, self._whole, self._until_closed = True, False, True
 
     async def ask(self, request: bytes) -> int:
-        """Sends a whole request and returns the answer's status. Raises Closed or NotHttp."""
+        """Sends a whole request and returns the answer's status.
+
+        Raises Closed, Cut or NotHttp; another ConnectionError where the server was not asked.
+        """
         self._begin()
         if self._lost:
-            raise self._lost
+            raise ConnectionError("the server closed before it was asked")
         self._transport.write(request)
         while self._in_head:
             await self._wait()
         return self.status
 
     async def part(self) -> bytes:
-        """What came of the answer's body; empty at its end. Raises Closed or NotHttp."""
+        """What came of the answer's body; empty at its end. Raises Cut or NotHttp."""
         while not self._parts:
             if self._whole:
                 return b""
@@ -127,7 +134,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.reusable = False
-        self._lost = self._lost or Closed(str(error) if error else "the server closed the connection")
+        closed = Cut if self._head_bytes else Closed
+        self._lost = self._lost or closed(str(error) if error else "the server closed the connection")
         self._wake()
 
     # What the parser calls.
@@ -175,7 +183,7 @@ class Pool:
 
     @asynccontextmanager
     async def asked(self, request: bytes) -> AsyncIterator[Connection]:
-        """A connection whose answer has begun. Raises OSError, also ``Closed``, and NotHttp."""
+        """A connection whose answer has begun. Raises OSError, also ``Closed`` and ``Cut``, and NotHttp."""
         connection = self._kept() or await self._connected()
         try:
             await connection.ask(request)

@@ -181,7 +181,7 @@ class Exchange:
         return row
 
     def _note_end(self, error: ApiError | None) -> None:
-        cut = self.call.left or self.call.status
+        cut = self.call.left or self.call.status or (error and error.code == "upstream_cut")
         answer, status = self.answer, (Status.CUT if cut else Status.FAILED) if error else Status.ANSWERED
         self.row = self.row | {
             "ended": _now(),

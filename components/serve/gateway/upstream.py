@@ -1,7 +1,7 @@
 """The model server, as the gateway reaches it.
 
-While nothing of an answer has been seen by anybody, a connection that is refused or closed is tried again: the
-supervisor restarts servers. Whoever calls sets the time.
+While no byte of an answer has come, a connection that is refused or closed is tried again: the supervisor restarts
+servers. Whoever calls sets the time; a request that servers close on is not what takes all of them down, one by one.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 from pydantic_core import from_json, to_json
 
-from components.serve.gateway.connection import Connection, NotHttp, Pool
+from components.serve.gateway.connection import Closed, Connection, Cut, NotHttp, Pool
 from components.serve.gateway.errors import ApiError
 
 PATHS = {"chat": "/v1/chat/completions", "completion": "/v1/completions"}
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 """Seconds before the first further try; doubled for each one after, up to the longest."""
+MOST_DEATHS = 3
+"""Servers that may close on one request: it outlives two that were killed for another reason."""
 MOST_BYTES = 16 * 1024**2
 MOST_EVENT_BYTES = 1024**2
 """Of an answer, and of one event: more is a server that has gone wrong, not an answer of ``max_tokens`` tokens."""
@@ -45,7 +48,7 @@ class Upstream:
 
         ``trouble`` gets a sentence for each try that failed.
         """
-        pause = FIRST_PAUSE
+        tries = _Tries(trouble)
         while True:
             try:
                 async with self._post(kind, body, headers) as response:
@@ -54,7 +57,7 @@ class Upstream:
                 self.ready = True
                 return data
             except OSError as error:
-                pause = await self._wait(error, trouble, pause)
+                await self._wait(error, tries)
             except NotHttp as error:
                 raise garbage(f"no HTTP: {error}") from error
 
@@ -64,27 +67,20 @@ class Upstream:
         """The data of a stream's events, those that came at once together, ``[DONE]`` included.
 
         Raises ApiError as ``whole`` does.
-
-        After the first one nothing is tried again: a stream that breaks raises ApiError (502).
         """
-        pause, begun = FIRST_PAUSE, False
+        tries = _Tries(trouble)
         while True:
             try:
                 async with self._post(kind, body, headers) as response:
                     if response.status != 200:
                         _check(response.status, await _read(response))
                     async for together in _split(response):
-                        begun = self.ready = True
+                        self.ready = True
                         response.ending = together[-1] == DONE
                         yield together
                     return
             except OSError as error:
-                if begun:
-                    self.ready = False
-                    raise ApiError(
-                        502, "the model server closed in the middle of its answer", "upstream_cut"
-                    ) from error
-                pause = await self._wait(error, trouble, pause)
+                await self._wait(error, tries)
             except NotHttp as error:
                 raise garbage(f"no HTTP: {error}") from error
 
@@ -117,15 +113,33 @@ class Upstream:
                 return False  # whoever asks for readiness asks again
         return False
 
-    async def _wait(self, error: Exception, trouble: list[str], pause: float) -> float:
+    async def _wait(self, error: OSError, tries: _Tries) -> None:
+        """Waits until a request may be tried again. Raises ApiError (502) where it may not."""
         self.ready = False
-        trouble.append(f"{type(error).__name__}: {error}"[:200])
+        if isinstance(error, Cut):
+            raise ApiError(502, "the model server closed in the middle of its answer", "upstream_cut") from error
+        tries.trouble.append(f"{type(error).__name__}: {error}"[:200])
+        tries.deaths += isinstance(error, Closed)
+        if tries.deaths >= MOST_DEATHS:
+            message = f"the model server closed {MOST_DEATHS} times on this request; ask for something else"
+            raise ApiError(502, message, "upstream_closed") from error
         self._tried_again()
-        await asyncio.sleep(pause)
-        return min(2 * pause, LONGEST_PAUSE)
+        await asyncio.sleep(tries.pause)
+        tries.pause = min(2 * tries.pause, LONGEST_PAUSE)
 
     def _post(self, kind: str, body: bytes, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Connection]:
         return self._pool.asked(self._pool.request(PATHS[kind], body, headers))
+
+
+@dataclass
+class _Tries:
+    """Those of one request."""
+
+    trouble: list[str]
+    """Why each one failed."""
+    deaths: int = 0
+    """How many reached a server that closed without an answer."""
+    pause: float = FIRST_PAUSE
 
 
 def garbage(what: str) -> ApiError:

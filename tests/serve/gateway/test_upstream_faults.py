@@ -47,11 +47,28 @@ def test_a_connection_that_closes_before_the_first_byte_is_tried_again(case: Cas
     assert case.gateway.metrics.registry.get_sample_value("sluice_upstream_retries_total") == 1
 
 
-def test_a_server_that_closes_each_time_is_tried_until_time_is_over(hasty: Case) -> None:
-    reply = hasty.chat("!close")
-    assert (reply.status, reply.code) == (502, "upstream_away")
-    assert hasty.stub.counts["!close"] > 2
-    assert "closed" in hasty.journal.rows[0]["error"]
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_request_that_servers_close_on_is_asked_three_times_and_no_more(case: Case, stream: bool) -> None:
+    """It would take down each server that is started again, and with it the others' answers."""
+    reply = case.chat("!close", stream=stream)
+    assert (reply.status, reply.code) == (502, "upstream_closed")
+    assert case.stub.counts["!close"] == 3
+    row = case.journal.rows[0]
+    assert (row["status"], "closed" in row["error"]) == ("failed", True)
+
+
+def test_a_request_outlives_two_servers_that_close_on_it(tmp_path: Path) -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(await request.read())
+        if len(asked) < 3:
+            assert request.transport
+            request.transport.abort()
+        return web.json_response({"choices": [{"index": 0, "message": {"content": "here"}}]})
+
+    with served(answer) as upstream, running(tmp_path, upstream=upstream) as case:
+        assert (case.chat("hello").status, len(asked)) == (200, 3)
 
 
 def test_a_server_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
@@ -62,10 +79,29 @@ def test_a_server_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
         assert case.chat("hello").code == "upstream_away"
 
 
-def test_a_body_that_breaks_off_was_seen_by_nobody_and_is_asked_for_again(hasty: Case) -> None:
-    reply = hasty.chat("!close-mid-stream hello")
-    assert (reply.status, reply.code) == (502, "upstream_away")
-    assert hasty.stub.counts["!close-mid-stream hello"] > 1
+def test_a_body_that_breaks_off_is_not_asked_for_again_and_is_logged_as_cut(case: Case) -> None:
+    reply = case.chat("!close-mid-stream hello")
+    assert (reply.status, reply.code) == (502, "upstream_cut")
+    assert case.stub.counts["!close-mid-stream hello"] == 1
+    assert (case.journal.rows[0]["status"], case.journal.rows[0]["http_status"]) == ("cut", 502)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("begun", [b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"])
+def test_an_answer_whose_first_byte_came_is_not_asked_for_again(tmp_path: Path, begun: bytes, stream: bool) -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(await request.read())
+        assert request.transport
+        request.transport.write(begun)
+        request.transport.close()
+        raise asyncio.CancelledError
+
+    with served(answer) as upstream, running(tmp_path, upstream=upstream) as case:
+        reply = case.chat("hello", stream=stream)
+        assert (reply.status, reply.code, len(asked)) == (502, "upstream_cut", 1)
+        assert case.journal.rows[0]["status"] == "cut"
 
 
 def test_a_stream_that_closes_in_the_middle_ends_in_an_error_and_is_logged_as_cut(case: Case) -> None:
