@@ -29,7 +29,7 @@ MODELS: tuple[type[BaseModel], ...] = (ChatRequest, CompletionRequest, FeedbackR
 
 
 def description(endpoint: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of a gateway's routes, every error included."""
+    """The OpenAPI 3.1 document of the routes that clients reach, every error included; the router hides the others."""
     schemas = models_json_schema(
         [(model, "validation") for model in MODELS], ref_template="#/components/schemas/{model}"
     )[1]["$defs"]
@@ -45,9 +45,6 @@ def description(endpoint: str) -> dict[str, Any]:
             "/v1/feedback": {"post": _posts("Takes a person's word on an answer.", "FeedbackRequest", POSTED)},
             "/v1/models": {"get": _gets("The endpoint's model.", (401, 500))},
             "/v1/models/{model}": {"get": _gets("One model.", (401, 404, 500)) | {"parameters": [path]}},
-            "/healthz": {"get": _gets("Whether the process lives.", (500,)) | open_},
-            "/readyz": {"get": _gets("Whether a request would be answered.", (500, 503)) | open_},
-            "/metrics": {"get": _gets("Counters.", (500,), "text/plain") | open_},
             "/openapi.json": {"get": _gets("This document.", (500,)) | open_},
         },
         "components": {
@@ -86,8 +83,8 @@ def _posts(summary: str, model: str, errors: tuple[int, ...]) -> dict[str, Any]:
     return _gets(summary, errors) | {"requestBody": body}
 
 
-def _gets(summary: str, errors: tuple[int, ...], kind: str = "application/json") -> dict[str, Any]:
-    responses: dict[str, Any] = {"200": {"description": "Done.", "content": {kind: {}}}}
+def _gets(summary: str, errors: tuple[int, ...]) -> dict[str, Any]:
+    responses: dict[str, Any] = {"200": {"description": "Done.", "content": {"application/json": {}}}}
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for status in sorted({*errors, 405}):
         responses[str(status)] = {"description": WHY[status], "content": content}

@@ -16,6 +16,7 @@ from aiohttp import web
 from components.core.errors import Failed, InvalidInput
 from components.serve import router as router_module
 from components.serve.envoy import CHAMPION, CLUSTERS, ROUTES, clusters, longest, routes, targets
+from components.serve.gateway.description import description
 from components.serve.processes import Processes, free_port
 from components.serve.router import Router
 from components.serve.settings import Limits, Serving
@@ -86,6 +87,7 @@ def test_what_a_gateway_tells_its_keeper_is_not_for_clients() -> None:
     (host,) = routes({CHAMPION: ("a", 1)}, {"a"}, Limits())["resources"][0]["virtual_hosts"]
     inside = {route["match"].get("path"): route["direct_response"]["status"] for route in host["routes"][:-1]}
     assert inside == {"/metrics": 404, "/healthz": 404, "/readyz": 404}
+    assert not inside.keys() & description("helpdesk")["paths"].keys(), "nor is it described to them"
 
 
 def test_the_router_never_gives_up_before_the_gateway_does() -> None:
