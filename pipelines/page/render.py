@@ -46,6 +46,8 @@ SIGNS = {
 }
 TOLD_ABOVE = ("incumbent", "gate", "decide", "card", "transition")
 """Steps that a release has sections of its own for: what serves is shown there beside the candidate."""
+WAYS_OUT = {"rejected": "left out", "merged": "merged"}
+"""How rows end that are learned from neither here nor elsewhere, in the order and words of the tile."""
 MOST_ANSWERS = 8
 MOST_RIGHT = 3
 """Right answers of one suite: a reader learns more from the wrong ones."""
@@ -266,9 +268,13 @@ def _rows_tile(shown: ShownRun) -> list[Tile]:
         return []
     out: Counter[str] = Counter()
     for left in (left for reach in reaches for left in reach.leaving):
-        out[notation.words(left.name) if left.how == "aside" else "left out"] += left.rows
-    gone = ", ".join(f"{notation.count(out[how])} {how}" for how in sorted(out, key=lambda how: how != "left out"))
-    note = f"of {notation.count(reaches[0].into)} rows" + (f": {gone}" if gone else "")
+        out[notation.words(left.name) if left.how == "aside" else WAYS_OUT[left.how]] += left.rows
+    ways = [how for how in WAYS_OUT.values() if how in out] + [how for how in out if how not in WAYS_OUT.values()]
+    joined = [reach.joining for reach in reaches if reach.joining]
+    came = [f"{notation.count(reaches[0].into)} rows"]
+    came += [f"{notation.count(joining.rows)} {notation.words(joining.name)}" for joining in joined]
+    gone = ", ".join(f"{notation.count(out[how])} {how}" for how in ways)
+    note = f"of {' and '.join(came)}" + (f": {gone}" if gone else "")
     return [Tile("rows to learn from", notation.count(reaches[-1].onward), note)]
 
 

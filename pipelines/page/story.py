@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
@@ -27,7 +27,7 @@ from pipelines.environment import environment_from
 from pipelines.recipe import recipe_from
 from pipelines.runs import RunFolder, Runs
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 260, 72, 48, 18, 42
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 320, 72, 48, 34, 42
 TOLD = (DecisionKind.RETRAIN, DecisionKind.RELEASE, DecisionKind.ROLLBACK, DecisionKind.BREAK_GLASS)
 SHIFTS_TOLD = 4
 LAST_EVENTS = 12
@@ -38,8 +38,12 @@ MOST_RUNS = 500
 """Runs that are looked through for those that the story tells of, the newest, for the same reason."""
 NO_MOMENTS = re.compile(r"(\d{4}-\d\d-\d\d )?\d\d:\d\d(:\d\d)?")
 """What differs between two windows of which the same is said."""
-SHARES, GENERATIONS = {"": 110.0, "spare": 52.0}, {"": 190.0, "spare": 88.0}
+SHARES, GENERATIONS = {"": 110.0, "spare": 62.0}, {"": 190.0, "spare": 88.0}
 """How far apart labels are, in units of the drawing: on a phone they are larger, and the spare ones are hidden."""
+CAP, OFF = 8.0, 6.0
+"""Half the width of an interval's ends, and how far what stands beside an interval keeps off it."""
+LETTERS = {"": (84.0, 24.0), "spare": (42.0, 13.0)}
+"""How wide and high a share in words is at most: on a phone where it is shown there."""
 
 
 class Span(NamedTuple):
@@ -86,6 +90,15 @@ class Mark(NamedTuple):
     label: str | None = None
 
 
+class Label(NamedTuple):
+    """A share in words, in the drawing."""
+
+    x: float
+    y: float
+    look: str
+    text: str
+
+
 class Event(NamedTuple):
     """Something that happened: when, what sort of thing, and a sentence about it."""
 
@@ -117,6 +130,8 @@ class Story:
     right: ClassVar[int] = WIDTH - RIGHT
     bottom: ClassVar[int] = HEIGHT - BOTTOM
     top: ClassVar[int] = TOP
+    cap: ClassVar[float] = CAP
+    off: ClassVar[float] = OFF
 
     def y(self, share: float) -> float:
         """Where a share between 0 and 1 is drawn."""
@@ -128,10 +143,40 @@ class Story:
         return self.events[:-LAST_EVENTS], self.events[-LAST_EVENTS:]
 
     @property
+    def _known(self) -> list[tuple[float, Span, str | None]]:
+        """The windows of which somebody said something: place, share, class of the label."""
+        return [(point.x, point.span, point.label) for point in self.points if point.span]
+
+    @property
     def line(self) -> str:
         """The way from window to window, as an SVG path."""
-        known = [(point.x, point.span) for point in self.points if point.span]
+        known = [(x, span) for x, span, _ in self._known]
         return "M" + " L".join(f"{x:g},{self.y(span.share):g}" for x, span in known) if len(known) > 1 else ""
+
+    @property
+    def labels(self) -> Iterator[Label]:
+        """The shares in words, each to the right of its dot, where neither line nor interval crosses it."""
+        for x, span, look in self._known:
+            if look is None:
+                continue
+            (width, height), beside = LETTERS[look], x + CAP + 2 * OFF
+            taken = list(self._drawn(beside, beside + width))
+            dot = self.y(span.share)
+            above, under = min([dot, *taken]) - OFF, max([dot, *taken]) + OFF
+            fits = above - height >= 0, under + height <= self.bottom + OFF
+            y, side = (under, " under") if fits[1] and (not fits[0] or under - dot < dot - above) else (above, "")
+            yield Label(beside, round(y, 1), f"{look}{side}".strip(), f"{100 * span.share:.0f} %")
+
+    def _drawn(self, left: float, right: float) -> Iterator[float]:
+        """How high line and intervals are drawn between two places."""
+        for (x0, one, _), (x1, other, _) in pairwise(self._known):
+            for x in (left, right):
+                if x0 <= x <= x1:
+                    yield self.y(one.share + (other.share - one.share) * (x - x0) / (x1 - x0))
+        for x, span, _ in self._known:
+            if left <= x + CAP + OFF and x - CAP - OFF <= right:
+                yield self.y(span.low) + OFF
+                yield self.y(span.high) - OFF
 
 
 def read_story(folder: RunFolder, store: Store) -> Story | None:
@@ -186,7 +231,7 @@ def _story(
     events = [
         *_observed(points),
         *(_told(decision, signed_in) for decision in decisions),
-        *_served(changes, signed_in),
+        *_served(changes, {decision.id: decision.issued_at for decision in decisions}, signed_in),
     ]
     return Story(endpoint, points, marks, tuple(together(sorted(events, key=_order))), tuple(missing), begins)
 
@@ -236,8 +281,9 @@ def _same(one: Event, other: Event) -> bool:
     )
 
 
-def _order(event: Event) -> tuple[datetime, str, str]:
-    return event.moment, event.title, event.said
+def _order(event: Event) -> tuple[datetime, bool, str, str]:
+    """By moment; of one moment, what was decided stands before what serves on it."""
+    return event.moment, event.look == "promoted", event.title, event.said
 
 
 def _windows(store: Store, endpoint: str, missing: list[str]) -> Iterator[Figures]:
@@ -306,9 +352,13 @@ def _told(decision: Decision, signed_in: Mapping[str, str]) -> Event:
     return Event(decision.issued_at, str(decision.verdict), title, said, signed_in.get(decision.id, ""))
 
 
-def _served(changes: list[tuple[datetime, EndpointState]], signed_in: Mapping[str, str]) -> Iterator[Event]:
-    for moment, state in changes:
+def _served(
+    changes: list[tuple[datetime, EndpointState]], issued: Mapping[str, datetime], signed_in: Mapping[str, str]
+) -> Iterator[Event]:
+    for changed, state in changes:
         assert state.champion
+        # A record keeps fewer digits of its moment than the decision that it follows from.
+        moment = max(changed, issued.get(state.decision, changed))
         said, run = f"{state.champion.digest[:12]}… should serve", signed_in.get(state.decision, "")
         yield Event(moment, "promoted", f"generation {state.generation}", said, run)
 

@@ -212,7 +212,7 @@ def test_a_planted_fault_that_was_missed_is_seen(opened) -> None:
 
 def test_all_parts_of_the_page_say_the_same_of_the_rows(opened) -> None:
     page = opened("good")
-    assert "of 6,240 rows: 1,319 left out, 700 held out" in page.inner_text(".tiles")
+    assert "of 6,240 rows: 541 left out, 778 merged, 700 held out" in page.inner_text(".tiles")
     assert "5,010 → 4,310\n" in page.inner_text("#rows")
     assert "5,010 → 4,310 + 700 held out" in page.inner_text("#steps")
     assert "4,310 + 700" in page.text_content(".graph.wide a[aria-label^='Split'] .told")

@@ -157,10 +157,10 @@ def test_what_happened_leads_to_the_page_of_the_run_that_it_happened_in(watched:
     signed_in = told._signed_in(RunFolder(runs / "monitoring-this"))
     found = told._story("helpdesk", windows, [state], [*waits, pass_on], [], signed_in)
     assert [(event.title, event.run) for event in found.events] == [
-        ("generation 1", "release-a"),
         ("a window", "monitoring-a"),
         ("monitor decided: wait", "monitoring-a"),
         ("release decided: refuse (release)", "release-a"),
+        ("generation 1", "release-a"),
         ("a window", ""),
         ("monitor decided: wait", ""),
         ("a window", ""),
@@ -171,6 +171,27 @@ def test_what_happened_leads_to_the_page_of_the_run_that_it_happened_in(watched:
     page = render_run(run, reports, story=found)
     assert '<a href="../release-a/report.html">generation 1</a>' in page
     assert page.count('href="../') == 4
+
+
+def test_a_rollback_is_decided_before_it_serves_although_the_record_keeps_milliseconds_only() -> None:
+    issued = START + WEEK + timedelta(microseconds=764_726)
+    dated = dict.fromkeys(("issued", "expires"), issued.isoformat())
+    about = {"kind": "rollback", "verdict": "pass", "signer": "zoe", **dated}
+    back = Decision(**{**decided(figures(0), "wait", "it answers nonsense").model_dump(), **about})
+    states = [
+        EndpointState(
+            endpoint="helpdesk", generation=generation, decision=decision, changed=changed.isoformat(),
+            champion=Reference(key="k", digest=digest * 64, content_digest="c"),
+        )
+        for generation, decision, digest, changed in (
+            (1, "gone from the store", "a", START),
+            (2, back.id, "b", issued - timedelta(microseconds=726)),
+        )
+    ]  # fmt: skip
+    events = told._story("helpdesk", [figures(0)], states, [back], []).events
+    assert [event.title for event in events] == [
+        "generation 1", "a window", "zoe decided: pass (rollback)", "generation 2",
+    ]  # fmt: skip
 
 
 def test_the_same_said_again_is_told_once_with_a_count() -> None:
@@ -247,6 +268,45 @@ def browser() -> Iterator[Any]:
     """A headless Chromium."""
     with chromium() as found:
         yield found
+
+
+BOX = "(one) => { const box = one.getBoundingClientRect(); return [box.left, box.top, box.right, box.bottom]; }"
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_intervals_are_seen_beside_dot_and_ring_and_no_line_crosses_a_label(
+    browser, watched: Watched, tmp_path: Path, width
+) -> None:
+    moved = (shift(drifted=True),)
+    given = ((214, 214, ()), (358, 575, moved), (147, 148, moved), (1, 90, ()), (60, 90, ()), (61, 90, ()))
+    windows = [figures(number, *quality, shifts=shifts) for number, (*quality, shifts) in enumerate(given)]
+    run, reports = monitored(watched, 0)
+    page = tmp_path / "page.html"
+    page.write_text(render_run(run, reports, story=story(windows)))
+    with opened_page(browser, page, width) as opened:
+        spans, dots, rings = (
+            opened.eval_on_selector_all(f"#story .{look}", f"(all) => all.map({BOX})")
+            for look in ("span", "dot", "ring")
+        )
+        assert (len(spans), len(dots), len(rings)) == (6, 6, 2)
+        for span, dot in zip(spans, dots, strict=True):
+            assert span[0] < dot[0] < dot[2] < span[2]
+        for span, ring in zip(spans[1:3], rings, strict=True):
+            assert ring[0] < span[0] < span[2] < ring[2]
+            assert ring[1] < span[1] < span[3] < ring[3]
+        crossed = opened.evaluate(
+            """() => {
+                const line = document.querySelector('#story .line'), matrix = line.getScreenCTM();
+                const points = Array.from({length: 4000}, (_, at) =>
+                    line.getPointAtLength(line.getTotalLength() * at / 3999).matrixTransform(matrix));
+                return [...document.querySelectorAll('#story .value')].filter((one) => {
+                    const {left, right, top, bottom} = one.getBoundingClientRect();
+                    return points.some((at) => left < at.x && at.x < right && top < at.y && at.y < bottom);
+                }).map((one) => one.textContent);
+            }"""
+        )
+        assert crossed == []
+        assert opened.locator("#story .value:visible").count() >= 3
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
