@@ -7,7 +7,6 @@ more by Envoy (``validate_clusters``). https://www.envoyproxy.io/docs/envoy/late
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,9 +58,7 @@ def bootstrap(serving: Serving, folder: Path, admin: Path) -> Document:
     }
 
 
-_NOT_HERE = json.dumps(
-    {"error": {"message": "there is no such page here", "type": "invalid_request_error", "param": None, "code": None}}
-)
+_NOT_HERE = "there is no such route here; /openapi.json names all"
 _INSIDE_ONLY: list[Document] = [
     {"match": {"path": path}, "direct_response": {"status": 404, "body": {"inline_string": _NOT_HERE}}}
     for path in ("/metrics", "/healthz", "/readyz")
@@ -188,13 +185,19 @@ def _manager(limits: Limits, folder: Path) -> Document:
 def _own_answers() -> Document:
     """What the router answers itself has OpenAI's error shape too."""
 
-    def shape(kind: str) -> Document:
-        error = {"message": "%LOCAL_REPLY_BODY%", "type": kind, "param": None, "code": "router"}
+    def shape(kind: str, message: str) -> Document:
+        error = {"message": message, "type": kind, "param": None, "code": "router"}
         return {"json_format": {"error": error}}
 
-    from_500 = {"comparison": {"op": "GE", "value": {"default_value": 500, "runtime_key": "sluice.from"}}}
-    ours = {"filter": {"status_code_filter": from_500}, "body_format_override": shape("server_error")}
-    return {"mappers": [ours], "body_format": shape("invalid_request_error")}
+    def mapper(comparison: str, status: int, kind: str) -> Document:
+        """For what says why in its body: what the router does not take at all often has an empty one."""
+        value = {"default_value": status, "runtime_key": f"sluice.{status}"}
+        only = {"status_code_filter": {"comparison": {"op": comparison, "value": value}}}
+        return {"filter": only, "body_format_override": shape(kind, "%LOCAL_REPLY_BODY%")}
+
+    refused = shape("invalid_request_error", "the router takes no such request: %RESPONSE_CODE_DETAILS%")
+    mappers = [mapper("GE", 500, "server_error"), mapper("EQ", 404, "invalid_request_error")]
+    return {"mappers": mappers, "body_format": refused}
 
 
 def _cluster(name: str, host: str, port: int) -> Document:

@@ -118,6 +118,35 @@ def test_before_it_leads_anywhere_clients_get_a_sentence_in_openais_shape(tmp_pa
     asyncio.run(play())
 
 
+@pytest.mark.parametrize(
+    ("request_line", "status", "says"),
+    [
+        ("GET /metrics", 404, "no such route"),
+        ("GET /healthz", 404, "no such route"),
+        ("GET /v1/models/%00", 400, "path_normalization_failed"),
+        ("GET http://", 400, "http1"),
+        (f"GET /{'x' * 40_000}", 431, "headers_too_large"),
+    ],
+)
+def test_what_the_router_refuses_has_one_error_that_says_why(
+    tmp_path: Path, request_line: str, status: int, says: str
+) -> None:
+    async def play() -> bytes:
+        async with routed(tmp_path) as router:
+            reader, writer = await asyncio.open_connection("127.0.0.1", router.serving.port)
+            writer.write(f"{request_line} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode())
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+    head, _, body = asyncio.run(play()).partition(b"\r\n\r\n")
+    assert f" {status} ".encode() in head.splitlines()[0]
+    error = json.loads(body)["error"]
+    assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", None, "router")
+    assert says in error["message"]
+    assert "{" not in error["message"]
+
+
 def test_an_unknown_cluster_is_refused_and_what_serves_goes_on(tmp_path: Path) -> None:
     async def play() -> None:
         async with routed(tmp_path) as router, upstream(shows) as port:
