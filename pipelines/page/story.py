@@ -27,7 +27,7 @@ from pipelines.environment import environment_from
 from pipelines.recipe import recipe_from
 from pipelines.runs import RunFolder, Runs
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 320, 72, 48, 34, 42
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 344, 72, 48, 34, 66
 TOLD = (DecisionKind.RETRAIN, DecisionKind.RELEASE, DecisionKind.ROLLBACK, DecisionKind.BREAK_GLASS)
 SHIFTS_TOLD = 4
 LAST_EVENTS = 12
@@ -44,6 +44,8 @@ CAP, OFF = 8.0, 6.0
 """Half the width of an interval's ends, and how far what stands beside an interval keeps off it."""
 LETTERS = {"": (84.0, 24.0), "spare": (42.0, 13.0)}
 """How wide and high a share in words is at most: on a phone where it is shown there."""
+FAR = 60.0
+"""A share in words that finds room no nearer to its dot would be read as another's: it is left to the list below."""
 
 
 class Span(NamedTuple):
@@ -130,7 +132,6 @@ class Story:
     right: ClassVar[int] = WIDTH - RIGHT
     bottom: ClassVar[int] = HEIGHT - BOTTOM
     top: ClassVar[int] = TOP
-    cap: ClassVar[float] = CAP
     off: ClassVar[float] = OFF
 
     def y(self, share: float) -> float:
@@ -141,6 +142,11 @@ class Story:
     def parts(self) -> tuple[tuple[Event, ...], tuple[Event, ...]]:
         """What happened before the last ``LAST_EVENTS``, and these."""
         return self.events[:-LAST_EVENTS], self.events[-LAST_EVENTS:]
+
+    @property
+    def cap(self) -> float:
+        """Half the width of an interval's ends: neighbours keep apart."""
+        return round(min(CAP, 0.4 * (WIDTH - LEFT - RIGHT) / (len(self.points) + len(self.marks) + 1)), 1)
 
     @property
     def _known(self) -> list[tuple[float, Span, str | None]]:
@@ -159,13 +165,14 @@ class Story:
         for x, span, look in self._known:
             if look is None:
                 continue
-            (width, height), beside = LETTERS[look], x + CAP + 2 * OFF
+            (width, height), beside = LETTERS[look], x + self.cap + 2 * OFF
             taken = list(self._drawn(beside, beside + width))
             dot = self.y(span.share)
             above, under = min([dot, *taken]) - OFF, max([dot, *taken]) + OFF
-            fits = above - height >= 0, under + height <= self.bottom + OFF
+            fits = above - height >= 0, under <= self.bottom + OFF
             y, side = (under, " under") if fits[1] and (not fits[0] or under - dot < dot - above) else (above, "")
-            yield Label(beside, round(y, 1), f"{look}{side}".strip(), f"{100 * span.share:.0f} %")
+            if abs(y - dot) <= FAR:
+                yield Label(beside, round(y, 1), f"{look}{side}".strip(), f"{100 * span.share:.0f} %")
 
     def _drawn(self, left: float, right: float) -> Iterator[float]:
         """How high line and intervals are drawn between two places."""
@@ -174,7 +181,7 @@ class Story:
                 if x0 <= x <= x1:
                     yield self.y(one.share + (other.share - one.share) * (x - x0) / (x1 - x0))
         for x, span, _ in self._known:
-            if left <= x + CAP + OFF and x - CAP - OFF <= right:
+            if left <= x + self.cap + OFF and x - self.cap - OFF <= right:
                 yield self.y(span.low) + OFF
                 yield self.y(span.high) - OFF
 

@@ -22,7 +22,7 @@ from components.monitor.observe.records import MOST_WINDOWS, compared_key, compa
 from pipelines.page import story as told
 from pipelines.page.release import ShownRelease, read_release
 from pipelines.page.render import render_run
-from pipelines.page.story import GENERATIONS, SHARES, Event, Story, labelled, together
+from pipelines.page.story import CAP, FAR, GENERATIONS, OFF, SHARES, Event, Story, labelled, together
 from pipelines.runs import RunFolder
 from tests.browser import check_width, chromium, opened_page
 from tests.monitor.windows import START, WEEK, Watched, figures, shift
@@ -236,6 +236,27 @@ def test_labels_have_room_and_the_last_one_is_always_there() -> None:
         narrow = [x for x in wide if found[x] == ""]
         assert min(b - a for a, b in pairwise(narrow)) >= rooms[""]
     assert labelled([], SHARES) == {}
+
+
+def test_a_label_stands_on_the_side_that_the_line_does_not_take_and_near_its_dot_or_nowhere() -> None:
+    found = story([figures(number, correct) for number, correct in enumerate((190, 0, 120, 110))])
+    assert [(label.text, label.look) for label in found.labels] == [
+        ("95 %", ""), ("0 %", "under"), ("60 %", ""), ("55 %", ""),
+    ]  # fmt: skip
+    wild = story([figures(number, (190, 0, 100)[number % 3]) for number in range(MOST_WINDOWS)])
+    dots = {point.x: wild.y(point.span.share) for point in wild.points if point.span}
+    labels = list(wild.labels)
+    assert [label.text for label in labels][-1:] == ["95 %"]
+    beside = {min(dots, key=lambda x, at=label.x: abs(at - wild.cap - 2 * OFF - x)): label for label in labels}
+    assert len(beside) == len(labels)
+    assert all(abs(dots[x] - label.y) <= FAR for x, label in beside.items())
+
+
+def test_the_ends_of_intervals_keep_apart_however_many_there_are() -> None:
+    many = story([figures(number) for number in range(MOST_WINDOWS)])
+    gaps = [second.x - first.x for first, second in pairwise(many.points)]
+    assert 0 < 2 * many.cap < min(gaps)
+    assert story([figures(0)]).cap == CAP
 
 
 def test_of_many_windows_the_last_are_told_and_where_the_story_begins_is_said(watched: Watched, monkeypatch) -> None:
