@@ -7,13 +7,17 @@ import yaml
 from click.testing import CliRunner
 
 from components.core.endpoint import open_endpoints
-from components.core.errors import Failed, InvalidInput
+from components.core.errors import Failed, InvalidInput, Refused
 from components.core.store import Store
 from components.release.registries.registry import open_registry
+from components.release.registries.vertex_registry import FAKE
 from pipelines.cli import sluice
+from tests.contract.google.model_registry import ModelRegistry
+from tests.contract.google.server import Server
 from tests.release.registries.models import model_of, state_of
 
 ADDRESS = "sqlite:///mlflow.db"
+VERTEX = "vertex://sluice-example/europe-west4"
 
 
 @pytest.fixture
@@ -117,3 +121,23 @@ def test_an_environment_without_a_registry_is_told_what_to_write(here) -> None:
 def test_where_nothing_was_released_nothing_is_to_be_done(here) -> None:
     assert "no versions yet" in said("list")
     assert "there is nothing to repair" in said("repair")
+
+
+def test_on_vertex_the_list_and_the_repair_are_the_same(here, tmp_path, monkeypatch) -> None:
+    here(VERTEX)
+    with Server(ModelRegistry()).running() as server:
+        monkeypatch.setenv(FAKE, server.address)
+        store = Store("store")
+        known, unknown = (model_of(store, tmp_path / "models", weights) for weights in "ab")
+        open_registry(VERTEX).register("desk", "desk", known, "/m")
+        state = state_of("desk", champion=unknown, previous=known)
+        open_endpoints("sqlite:///endpoints.db").compare_and_set(state)
+        assert "desk: differs: desk: champion is not set, and" in said("list")
+        assert said("repair").endswith("desk: repaired\n")
+        assert f"desk/2                   {unknown.digest[:12]}…" in said("list", "desk@champion")
+        assert said("repair") == "desk: nothing differs\n"
+        server.fail("models.list", 403)
+        with pytest.raises(
+            Refused, match=r"Vertex AI Model Registry, project sluice-example, .* have the role granted"
+        ):
+            said("list")

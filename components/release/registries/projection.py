@@ -122,10 +122,10 @@ def _evaluate(registry: Registry, state: EndpointState, store: Store) -> None:
 
 
 def _gate(state: EndpointState, store: Store) -> Evidence | None:
-    """The gate's evidence about the champion, of the decision that made this generation."""
-    if not state.decision:
-        return None
+    """The gate's evidence about the champion, of the decision that made this generation, where the store has it."""
     where = decision_key(state.decision)
+    if not state.decision or not store.exists(where):
+        return None
     decision = Decision.from_statement(payload_of(store.read(where), where), where)
     # The state names it by the digest of what was signed; whoever wrote the state had verified that.
     if decision.id != state.decision:

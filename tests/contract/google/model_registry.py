@@ -43,6 +43,8 @@ class ModelRegistry:
         self.evaluations: dict[str, list[Document]] = {}
         self.slow = 0
         """How often the operations of the next uploads say that they are under way."""
+        self.broken: Document = {}
+        """What the operations of uploads end with instead (google.rpc.Status)."""
         self._last: dict[str, int] = {}
         self._uploads: dict[str, Upload] = {}
         self._made = 0
@@ -93,6 +95,8 @@ class ModelRegistry:
         metadata = {"@type": f"{TYPE}UploadModelOperationMetadata", "genericMetadata": {"createTime": self._moment()}}
         if upload.looks > 0:
             return {"name": place, "metadata": metadata}
+        if self.broken:
+            return {"name": place, "metadata": metadata, "done": True, "error": self.broken}
         if not upload.version:
             upload.version = self._commit(upload.name, upload.model)
         model = place.rpartition("/operations/")[0]

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from components.core.endpoint import EndpointState
 from components.core.errors import Failed, InvalidInput
+from components.core.evidence import Tally
+from components.core.manifest import Manifest
+from components.core.signing import policy_digest
 from components.release.registries.mlflow_registry import MlflowRegistry
 from components.release.registries.projection import differences, project_aliases, repair
 from components.release.registries.registry import Registry, open_registry
+from components.release.transition.change import carry_out
+from tests.release.case import ENDPOINT, ENVIRONMENT, Case
 from tests.release.registries import by_hand
 from tests.release.registries.models import state_of
 
@@ -185,3 +193,53 @@ def test_a_name_that_somebody_else_holds_is_told(registry, model, store) -> None
     said = project_aliases(registry.address, state_of("desk", champion=model("a")), store)
     assert "the registered model desk was not made by Sluice" in said
     assert registry.versions() == []
+
+
+def released(case: Case) -> tuple[EndpointState, Manifest]:
+    """What should serve once a decision that rests on a gate's evidence is carried out; and the evidence."""
+    model = case.model()
+    tallies = (Tally(suite="exam", questions=40, candidate=0.75, incumbent=0.5, won=12, lost=2), Tally(
+        suite="exam", slice="long", questions=4, candidate=1.0
+    ))  # fmt: skip
+    evidence = case.evidence(model, tallies=tallies)
+    outcome = case.decide(evidence)
+    state = carry_out(
+        case.store,
+        case.envelope(outcome.manifests["decision"]),
+        endpoints=case.endpoints,
+        trust=case.keys.trust,
+        endpoint=ENDPOINT,
+        environment=ENVIRONMENT,
+        policy=case.policy,
+        now=datetime.now(UTC),
+    )
+    return state, evidence
+
+
+def test_what_the_gate_found_stands_beside_what_serves(registry, tmp_path) -> None:
+    case = Case(tmp_path)
+    state, gate = released(case)
+    for _ in range(2):
+        assert project_aliases(registry.address, state, case.store) == ""
+    (found,) = by_hand.evaluations(registry, ENDPOINT, 1)
+    assert (found.evidence, found.policy) == (gate.digest, policy_digest(case.policy))
+    assert found.figures == {
+        "exam.questions": 40, "exam.candidate": 0.75, "exam.incumbent": 0.5, "exam.won": 12, "exam.lost": 2,
+        "exam/long.questions": 4, "exam/long.candidate": 1, "exam/long.won": 0, "exam/long.lost": 0,
+    }  # fmt: skip
+
+
+def test_evidence_that_was_changed_does_not_come_to_stand_there_and_the_aliases_are_right(registry, tmp_path) -> None:
+    case = Case(tmp_path)
+    state, gate = released(case)
+    case.store.write(gate.key, gate.to_bytes().replace(b"gate", b"gale"))
+    said = project_aliases(registry.address, state, case.store)
+    assert "was changed after it was written" in said
+    assert aliases(registry, ENDPOINT) == {"champion": f"{ENDPOINT}/1"}
+    assert by_hand.evaluations(registry, ENDPOINT, 1) == []
+
+
+def test_a_state_that_no_gate_decided_says_nothing_of_one(registry, model, store) -> None:
+    state = state_of("desk", champion=model("a")).model_copy(update={"decision": "d" * 64})
+    assert project_aliases(registry.address, state, store) == ""
+    assert by_hand.evaluations(registry, "desk", 1) == []
