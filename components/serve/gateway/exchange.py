@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from contextlib import aclosing
@@ -20,8 +21,11 @@ from components.serve.gateway.errors import CLIENT_LEFT, ApiError
 from components.serve.gateway.identity import PREFIXES, Identity
 from components.serve.gateway.metrics import Metrics
 from components.serve.gateway.upstream import DONE, Upstream, garbage
+from components.serve.log.redaction import COLUMNS
 
 _LOG = logging.getLogger(__name__)
+LEAST_SECONDS = 1.0
+"""For redacting what was said until its time was over."""
 _LAST = b"data: [DONE]\n\n"
 _MOST_ATTEMPTS = 1_000_000
 _ATTEMPT = re.compile(r"[0-9]{1,9}")
@@ -37,11 +41,14 @@ class Journal(Protocol):
     def begin(self, row: Row) -> None:
         """Notes a request before it is worked on."""
 
+    async def look(self, row: Row) -> None:
+        """Redacts what a request that began is to end with; cancelled when that takes too long."""
+
     async def finish(self, row: Row) -> None:
         """Writes a request that began; it is durable when this returns. Where it raises, the request has ended too."""
 
-    async def feedback(self, row: Row) -> None:
-        """Writes a person's word; it is durable when this returns."""
+    async def feedback(self, row: Row, seconds: float | None = None) -> None:
+        """Writes a person's word; it is durable when this returns. Raises TimeoutError where redacting takes longer."""
 
     async def close(self) -> None:
         """Ends it; all rows go into partitions."""
@@ -98,6 +105,8 @@ class Exchange:
             error = ApiError(500, "the gateway failed; ask whoever runs it", "internal_error")
         if error and error.status >= 500:
             self.upstream.ready = False  # whoever asks for readiness has it tried anew
+        late = await self._redacted()
+        error = error or late
         self._note_end(error)
         error = await self._logged() or error
         if error:
@@ -185,7 +194,6 @@ class Exchange:
         answer, status = self.answer, (Status.CUT if cut else Status.FAILED) if error else Status.ANSWERED
         self.row = self.row | {
             "ended": _now(),
-            "response": answer.text,
             "status": str(status),
             "http_status": (error.status if error else 200),
             "error": "; ".join([str(error), *self.trouble[-1:]]) if error else None,
@@ -197,6 +205,23 @@ class Exchange:
         self.metrics.prompt_tokens.inc(answer.prompt_tokens or 0)
         self.metrics.completion_tokens.inc(answer.completion_tokens or 0)
 
+    async def _redacted(self) -> ApiError | None:
+        """Has the texts redacted within the time that is left, and leaves them out of the row where that fails."""
+        self.row = self.row | {"response": self.answer.text}
+        limit = self.config.limits.request_seconds
+        try:
+            async with asyncio.timeout(max(limit - self.call.seconds, LEAST_SECONDS)):
+                await self.journal.look(self.row)
+                return None
+        except TimeoutError:
+            message = f"the request and its answer could not be made ready for the log within {limit:g} s; send less"
+            error = ApiError(504, message, "timeout")
+        except Exception:  # noqa: BLE001 - whatever it was: what was not redacted is never written
+            _LOG.exception("request %s", self.id)
+            error = _not_logged()
+        self.row = self.row | dict.fromkeys(COLUMNS)
+        return error
+
     async def _logged(self) -> ApiError | None:
         """Writes the row. An answer that cannot be logged is none: what the client gets instead."""
         try:
@@ -205,13 +230,17 @@ class Exchange:
             known = isinstance(error, SluiceError)
             _LOG.error("request %s: %s", self.id, error, exc_info=None if known else error)
             self.metrics.log_refusals.inc()
-            return ApiError(503, "the answer could not be logged; try again later", "log_failed")
+            return _not_logged()
         return None
 
 
 def log_full() -> ApiError:
     """Nothing is generated that could not be logged. The journal says why on its own."""
     return ApiError(503, "the request log takes nothing now; try again later", "log_full", headers={"retry-after": "5"})
+
+
+def _not_logged() -> ApiError:
+    return ApiError(503, "the answer could not be logged; try again later", "log_failed")
 
 
 def _now() -> str:

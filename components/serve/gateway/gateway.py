@@ -85,7 +85,11 @@ class Gateway:
                 "redactions": None,
             }
             try:
-                await self.journal.feedback(row)
+                limit = self.config.limits.request_seconds
+                await self.journal.feedback(row, max(0.0, limit - call.seconds))
+            except TimeoutError as error:
+                message = f"the word could not be made ready for the log within {limit:g} s; send less"
+                raise ApiError(504, message, "timeout") from error
             except SluiceError as error:
                 _LOG.error("feedback: %s", error)
                 raise self._refused() from error

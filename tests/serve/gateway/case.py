@@ -42,6 +42,8 @@ class FakeJournal:
     rows: list[Row] = field(default_factory=list)
     words: list[Row] = field(default_factory=list)
     closed: bool = False
+    redacting: float = 0
+    """How long that takes (seconds)."""
     before_finish: Callable[[], None] = lambda: None
 
     def begin(self, row: Row) -> None:
@@ -50,14 +52,19 @@ class FakeJournal:
             raise InvalidInput("request log: it began before")
         self.begun.append(dict(row))
 
+    async def look(self, row: Row) -> None:
+        await asyncio.sleep(self.redacting)
+
     async def finish(self, row: Row) -> None:
         self.before_finish()
         await asyncio.sleep(0)
         self._check()
         self.rows.append(dict(row))
 
-    async def feedback(self, row: Row) -> None:
+    async def feedback(self, row: Row, seconds: float | None = None) -> None:
         self._check()
+        async with asyncio.timeout(seconds):
+            await asyncio.sleep(self.redacting)
         self.words.append(dict(row))
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from components.core.request_log import Table
 from components.core.rows import FEEDBACK, REQUESTS
 from components.serve.api_keys import new_key
 from components.serve.log.segment import check
-from tests.serve.gateway.case import ENDPOINT, MODEL, Case, wait_until
+from tests.serve.gateway.case import ENDPOINT, MANY, MODEL, Case, FakeJournal, error_code, running, wait_until
 
 
 def test_a_row_says_all_of_a_request(case: Case) -> None:
@@ -221,3 +222,19 @@ def test_a_trusted_key_makes_a_trusted_word(case: Case) -> None:
 def test_a_word_that_cannot_be_logged_is_not_taken(case: Case) -> None:
     case.journal.broken = True
     assert word(case, request_id=given_out(case), good=True) == 503
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_time_that_redacting_takes_counts_and_what_is_not_redacted_is_left_out(tmp_path: Path, stream: bool) -> None:
+    journal = FakeJournal(redacting=60)
+    with running(tmp_path, MANY.model_copy(update={"request_seconds": 0.2}), journal=journal) as case:
+        reply = case.chat("hello there", stream=stream)
+        error = reply.events[-1] if stream else reply.json
+        assert (error_code(error), reply.status) == ("timeout", 200 if stream else 504)
+        (row,) = journal.rows
+        assert (row["status"], row["http_status"]) == ("cut" if stream else "failed", 504)
+        assert {row[name] for name in ("messages", "parameters", "response", "conversation_id")} == {None}
+        assert "send less" in row["error"]
+        assert case.gateway.in_flight == 0
+        word = case.ask("POST", "/v1/feedback", {"request_id": reply.headers["x-request-id"], "comment": "good"})
+        assert (word.status, word.code, journal.words) == (504, "timeout", [])
