@@ -86,7 +86,11 @@ class EnvironmentBase(BaseModel):
         default=None,
         description="Secret whose value is the address that notifications go to, in Slack's shape.",
     )
-    registry: str = Field(default="", description="MLflow model registry; empty for none.")
+    registry: str = Field(
+        default="",
+        description="Model registry: an MLflow server's address, sqlite:///PATH, or vertex://PROJECT/REGION, with"
+        " ?image=NAME@sha256:… behind it for the container that serves; empty for none.",
+    )
     trust: str = Field(
         default="", description="File of the trust roots, apart from the store: whose key may sign what."
     )
@@ -189,6 +193,11 @@ class VertexEnvironment(CloudEnvironment):
     api_endpoint: str = Field(default="", description="Another address of the API; empty for the region's own.")
     network: str = ""
     encryption_key: str = ""
+    experiment: str = Field(
+        default="",
+        pattern=r"^$|^[a-z0-9][a-z0-9-]{3,127}$",
+        description="Vertex AI experiment that lists the runs; empty for none.",
+    )
 
     def address(self) -> str:
         """The Vertex AI API."""

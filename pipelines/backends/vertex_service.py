@@ -15,8 +15,10 @@ from urllib.parse import quote
 
 from components.core.errors import Conflict, InvalidInput
 from components.core.google_errors import Absent, Caller
+from components.core.google_operations import await_end, operations_of
 from components.core.run import State
 from pipelines.backends.service import SCHEDULED_AT, Job, JobState, ScheduleState, TaskState, Timetable
+from pipelines.backends.vertex_experiment import Experiment
 from pipelines.environment import VertexEnvironment
 
 SECONDS = 60.0
@@ -75,9 +77,12 @@ class VertexService:
     def find(self, run: str) -> JobState | None:
         """The job of a run; None where there is none."""
         try:
-            return self._state(self.caller.again(f"find run {run}", lambda: self._get(run)))
+            found = self.caller.again(f"find run {run}", lambda: self._get(run))
         except Absent:
             return None
+        if self.environment.experiment:
+            self._experiment.add(run, found.job_detail.pipeline_run_context.name)
+        return self._state(found)
 
     def jobs(self) -> Iterator[JobState]:
         """All jobs of this environment, the newest first; without their tasks."""
@@ -166,7 +171,7 @@ class VertexService:
             nonlocal begun
             for one in self._named(name) if begun else self._existing(name):
                 begun = True  # gone at the next look, it was this call that took it away
-                self._plans.delete_schedule({"name": one.name}, timeout=self.seconds).result(timeout=self.seconds)
+                self._delete(one.name)
 
         self.caller.again(f"remove schedule {name}", work)
 
@@ -181,6 +186,10 @@ class VertexService:
         from google.cloud.aiplatform_v1.services.schedule_service import ScheduleServiceClient
 
         return ScheduleServiceClient(**self._options())
+
+    @cached_property
+    def _experiment(self) -> Experiment:
+        return Experiment(self.environment.experiment, self.caller, self._options, self.seconds)
 
     @cached_property
     def _logging(self) -> Any:
@@ -277,8 +286,12 @@ class VertexService:
         """The oldest schedule of a name; younger ones came of callers at once, or of a call that arrived late."""
         kept, *others = self._existing(name)
         for other in others:
-            self._plans.delete_schedule({"name": other.name}, timeout=self.seconds).result(timeout=self.seconds)
+            self._delete(other.name)
         return kept
+
+    def _delete(self, schedule: str) -> None:
+        begun = self._plans.delete_schedule({"name": schedule}, timeout=self.seconds)
+        await_end(begun, operations_of(self._plans), timeout=self.seconds, sleep=self.caller.sleep)
 
     def _shown(self, one: Any) -> ScheduleState:
         zone, _, cron = one.cron.rpartition("TZ=")[2].partition(" ") if "TZ=" in one.cron else ("UTC", "", one.cron)
