@@ -128,7 +128,7 @@ SCHEMAS: dict[Kind, pa.Schema] = {
 }
 REJECTS = pa.schema([("id", pa.string()), ("reason", pa.string()), ("detail", pa.string()), ("row", pa.string())])
 SHARD_BYTES = 32 * 1024 * 1024
-BATCH_ROWS = 4096
+BATCH_ROWS, BATCH_BYTES = 4096, 4 * 1024 * 1024
 
 Row = dict[str, Any]
 
@@ -154,7 +154,7 @@ class RowWriter:
         """Adds one row; its keys are the schema's names."""
         self._pending.append(row)
         self._pending_bytes += sum(len(value) for value in row.values() if isinstance(value, str))
-        if len(self._pending) >= BATCH_ROWS or self._pending_bytes >= self._shard_bytes:
+        if len(self._pending) >= BATCH_ROWS or self._pending_bytes >= BATCH_BYTES:
             self._flush_pending()
 
     def write(self, table: pa.Table | pa.RecordBatch) -> None:
