@@ -31,6 +31,7 @@ from components.release.transition.change import carry_out
 from pipelines.environment import Environment
 from pipelines.keys import key_address
 from pipelines.models import find_model
+from pipelines.standby import Way, way_back
 
 VALID = timedelta(hours=1)
 """How long such a decision may be acted on: it is acted on at once."""
@@ -40,11 +41,15 @@ SKIPPED = "skipped"
 
 @dataclass(frozen=True)
 class Change:
-    """What was decided, what should serve now, and what the registry does not show yet (empty where it does)."""
+    """What was decided, what should serve now, and what the registry does not show yet (empty where it does).
+
+    ``way`` is how ready what a rollback returned to was, as it was seen just before.
+    """
 
     decision: Decision
     state: EndpointState
     behind: str = ""
+    way: Way | None = None
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -158,7 +163,9 @@ def rollback(environment: Environment, endpoint: str, *, name: str, reason: str,
     previous = actor.endpoints.read(endpoint).previous
     if previous is None:
         raise Refused(f"endpoint {endpoint}: nothing served there before; there is nothing to go back to")
-    return _carry_out(actor, endpoint, kind=DecisionKind.ROLLBACK, permits=Permits.CHAMPION, subject=previous)
+    way = way_back(previous, actor.endpoints.observed(endpoint), actor.now)
+    change = _carry_out(actor, endpoint, kind=DecisionKind.ROLLBACK, permits=Permits.CHAMPION, subject=previous)
+    return replace(change, way=way)
 
 
 def follow(environment: Environment, change: Change) -> str:

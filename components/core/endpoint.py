@@ -18,7 +18,7 @@ from pydantic import Field
 from components.core.contract import Contract
 from components.core.decision import Decision, DecisionKind, Permits
 from components.core.errors import Conflict, InvalidInput, Refused
-from components.core.manifest import Reference
+from components.core.manifest import Part, Reference
 from components.core.moment import parse_moment
 from components.core.settings import encode
 
@@ -66,6 +66,14 @@ LIVING = timedelta(seconds=30)
 """An observer that has not written for so long is taken for dead."""
 
 
+class Standby(Part):
+    """What a rollback returns to, while it is not ready."""
+
+    model: str = Field(description="Digest of its manifest.")
+    since: str = Field(description="When it was last started; UTC, ISO 8601.")
+    fault: str = Field(default="", description="Why it did not come up; it is tried again.")
+
+
 class Observed(Contract):
     """What really serves, as whoever brings the world to the endpoint's state saw it last."""
 
@@ -74,7 +82,10 @@ class Observed(Contract):
     phase: Phase
     champion: str = Field(default="", description="Digest of the manifest of what serves; empty for nothing.")
     previous: str = Field(default="", description="Digest of what is ready for a rollback; empty for nothing.")
+    standby: Standby | None = Field(default=None, description="What a rollback returns to, while it is starting.")
+    start_seconds: float = Field(default=0.0, ge=0, description="How long a start took here (seconds); 0: not known.")
     address: str = Field(default="", description="Where clients ask, such as `http://127.0.0.1:8080/v1`.")
+    metrics: str = Field(default="", description="Where Prometheus asks; empty where nothing listens.")
     reason: str = Field(default="", description="A sentence for a person: why it failed, or what it waits for.")
     heartbeat: str = Field(description="When this was written; UTC, ISO 8601.")
     since: str = Field(description="Since when phase and generation are these; UTC, ISO 8601.")

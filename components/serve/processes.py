@@ -229,13 +229,13 @@ def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
     raise Failed(f"no port between {PORTS[0]} and {PORTS[1]} is free on {host}; end what holds them")
 
 
-def check_free(host: str, port: int) -> None:
-    """Raises InvalidInput where somebody else listens on a port, and says who."""
+OTHER_PORT = "give another port with --port or as serving.port in the environment file"
+
+
+def check_free(host: str, port: int, otherwise: str = OTHER_PORT) -> None:
+    """Raises InvalidInput where somebody else listens on a port, and says who, and what can be done otherwise."""
     if is_taken(host, port):
-        raise InvalidInput(
-            f"port {port} on {host}: is taken{_holder(port)}; end that, or give another port with --port or as"
-            " serving.port in the environment file"
-        )
+        raise InvalidInput(f"port {port} on {host}: is taken{_holder(port)}; end that, or {otherwise}")
 
 
 def is_taken(host: str, port: int) -> bool:

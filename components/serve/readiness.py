@@ -27,6 +27,12 @@ async def document(address: str, seconds: float = AT_MOST) -> dict[str, Any]:
     return {}
 
 
+async def text(address: str, seconds: float = AT_MOST) -> str:
+    """The text that an address answers with; empty for no answer and for an error."""
+    code, body = await _get(address, seconds)
+    return body.decode(errors="replace") if code == 200 else ""
+
+
 async def _get(address: str, seconds: float) -> tuple[int, bytes]:
     limit = aiohttp.ClientTimeout(total=seconds)
     try:

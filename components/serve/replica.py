@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from components.core.canonical import canonical_json, sha256
-from components.core.endpoint import Endpoints
+from components.core.endpoint import Endpoints, Standby
 from components.core.errors import Failed, SluiceError
 from components.core.manifest import Reference
 from components.core.request_log import RequestLog
@@ -92,7 +93,11 @@ class Replica:
         """Why it is not ready, where it was tried and failed."""
         self.crashes = 0
         """How often in a row it died soon after it had been ready."""
+        self.start_seconds = 0.0
+        """How long it took until it was ready; 0 for one that was not started here."""
         self._ready_since = 0.0
+        self._began = _now()
+        self._is_new = False
         self._stop = threading.Event()
         self._again = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -102,6 +107,11 @@ class Replica:
         """Where the gateway listens; 0 before it was started."""
         record = self.processes.recorded.get(self.gateway_name)
         return record.port if record else 0
+
+    @property
+    def standby(self) -> Standby | None:
+        """What a rollback to it would wait for; None where it is ready."""
+        return None if self.ready else Standby(model=self.model.digest, since=self._began, fault=self.fault)
 
     def begin(self) -> None:
         """Starts to bring it up."""
@@ -127,10 +137,12 @@ class Replica:
         """Brings it up, and again whenever a part of it has died, with longer pauses where that does not help."""
         failures = 0
         while True:
-            began = time.monotonic()
+            began, self._began = time.monotonic(), _now()
             try:
                 await self._bring_up()
                 self.ready, self.fault, self._ready_since = True, "", time.monotonic()
+                if self._is_new:
+                    self.start_seconds = round(self._ready_since - began, 1)
                 self.at("ready")
                 self._crashed(await self._until_dead())
             except (SluiceError, OSError) as error:
@@ -175,6 +187,7 @@ class Replica:
             return self.server.command(folder, port, self.place.endpoint)
 
         adopted, port = await self._found(self.server_name, command, 5.0)
+        self._is_new = adopted is None
         return adopted or self._start(self.server_name, command, port, command(port), self.server.environment)
 
     async def _gateway(self, folder: Path, upstream: int) -> Recorded:
@@ -285,6 +298,10 @@ class Replica:
         self._again.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._again.wait(), seconds)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _made(how: How, port: int) -> str:

@@ -50,6 +50,12 @@ class Serving(_Part):
 
     host: str = Field(default="127.0.0.1", description="Address that the router listens on.")
     port: int = Field(default=8080, ge=1, le=65535, description="Port that the router listens on.")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port on 127.0.0.1 where Prometheus asks for `/metrics`; 1000 above `port` where it is not given.",
+    )
     folder: str = Field(default="./.sluice/serving", description="Folder of the models' files, journals and logs.")
     keys: str = Field(default="./.sluice/api-keys.json", description="File of the API keys, hashed.")
     server: Literal["auto", "vllm", "transformers"] = Field(

@@ -19,6 +19,7 @@ from components.core.errors import InvalidInput, SluiceError
 from components.core.manifest import Reference
 from components.serve.doubt import Doubt
 from components.serve.envoy import CHAMPION
+from components.serve.exposition import Exposition
 from components.serve.model_files import clear
 from components.serve.model_server import ModelServer
 from components.serve.processes import Processes, sole_supervisor
@@ -71,6 +72,7 @@ class Supervisor:
         with sole_supervisor(self.place.folder, self.place.endpoint):
             self.processes = Processes(self.place.folder)
             self.router = Router(self.place.serving, self.place.folder, self.processes)
+            self.metrics = Exposition(self.place.serving, self.processes, self._say_of)
             try:
                 await self._resume()
                 while not self._stopping.is_set():
@@ -108,6 +110,7 @@ class Supervisor:
         try:
             state = self.place.endpoints.read(self.place.endpoint)
             await self._keep_router()
+            await self.metrics.keep()
             await self._step(state)
             self._trouble = ""
         except SluiceError as error:
@@ -264,7 +267,10 @@ class Supervisor:
             phase=phase,
             champion=self.leads_to if serving and serving.ready and not self._router_fault else "",
             previous=previous.model.digest if previous and previous.ready else "",
+            standby=previous.standby if previous else None,
+            start_seconds=max((one.start_seconds for one in self.replicas.values()), default=0.0),
             address=self.place.address,
+            metrics=self.metrics.address,
             reason=reason,
             heartbeat=now,
             since=now,
@@ -331,6 +337,7 @@ class Supervisor:
         for name in list(self.processes.recorded):
             await self.processes.end(name, 1.0)
         await self.router.end()
+        await self.metrics.end()
         self.processes.end_strays()
         for journal in sorted((self.place.folder / "journals").glob("*")):
             await seal(self.place, journal)
@@ -343,10 +350,14 @@ class Supervisor:
     def _say_goodbye(self) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         if self._observed:
-            update = {"phase": Phase.STOPPED, "champion": "", "previous": "", "heartbeat": now, "since": now}
+            update = {"phase": Phase.STOPPED, "heartbeat": now, "since": now, "standby": None}
+            update |= dict.fromkeys(("champion", "previous", "metrics", "reason"), "")
             with contextlib.suppress(SluiceError):
-                self.place.endpoints.observe(self._observed.model_copy(update={**update, "reason": ""}))
-        self.say(f"{self.place.endpoint}: stopped")
+                self.place.endpoints.observe(self._observed.model_copy(update=update))
+        self._say_of("stopped")
+
+    def _say_of(self, line: str) -> None:
+        self.say(f"{self.place.endpoint}: {line}")
 
     def _say_waiting(self, state: EndpointState) -> None:
         if state.champion is None:

@@ -13,6 +13,7 @@ from pipelines.commands.people import as_whom, reason
 
 if TYPE_CHECKING:
     from components.core.endpoint import EndpointState, Observed
+    from components.core.manifest import Reference
     from pipelines.audit import Entry
     from pipelines.endpoint_changes import Change
     from pipelines.environment import Environment
@@ -56,12 +57,17 @@ def thaw(endpoint: str, name: str, reason: str, env: str, as_json: bool) -> None
 @options.env
 @options.as_json
 def rollback(endpoint: str, name: str, reason: str, env: str, as_json: bool) -> None:
-    """Goes back to what served before, at once. It is signed and stands in the audit."""
+    """Goes back to what served before, and says when traffic moves: within two seconds where it was kept warm.
+
+    It is signed and stands in the audit.
+    """
     from pipelines import endpoint_changes
 
     environment = _environment(env)
     change = endpoint_changes.rollback(environment, endpoint, name=name, reason=reason)
     _tell(change, f"{endpoint}: back on {_serves(change.state)} from generation {change.state.generation}", as_json)
+    if change.way and not as_json:
+        click.echo(_one_line(f"  {change.way.moves}"))
     behind = endpoint_changes.follow(environment, change)
     if behind:
         click.echo(behind, err=True)
@@ -96,7 +102,10 @@ def break_glass(endpoint: str, model: str, name: str, reason: str, unused: bool,
 @options.env
 @options.as_json
 def endpoints(endpoint: str, env: str, as_json: bool) -> None:
-    """Shows what should serve (champion, previous one, freeze, generation, decision) and what was seen to serve."""
+    """Shows what should serve (champion, previous one, freeze, generation, decision) and what was seen to serve.
+
+    Also how long a rollback would take, and where Prometheus asks.
+    """
     from components.core.errors import InvalidInput, did_you_mean
     from pipelines.endpoint_changes import endpoints_of
 
@@ -111,7 +120,7 @@ def endpoints(endpoint: str, env: str, as_json: bool) -> None:
         click.echo(json.dumps(shown[0] if endpoint else shown))
         return
     for state in states:
-        for line in (*_state_lines(state), *_observed_lines(seen[state.endpoint])):
+        for line in (*_state_lines(state), *_observed_lines(seen[state.endpoint], state.previous)):
             click.echo(_one_line(line))
     if not states:
         click.echo("no endpoints yet: a release that passes makes the first", err=True)
@@ -150,7 +159,9 @@ def _environment(name: str) -> Environment:
 
 def _tell(change: Change, said: str, as_json: bool) -> None:
     if as_json:
-        shown = {"decision": change.decision.id, "skipped": change.skipped, "behind": change.behind}
+        shown: dict[str, Any] = {"decision": change.decision.id, "skipped": change.skipped, "behind": change.behind}
+        if change.way:
+            shown["way"] = change.way.document
         click.echo(json.dumps({**shown, "state": change.state.model_dump(mode="json")}, ensure_ascii=False))
     else:
         click.echo(f"{said} (decision {change.decision.id[:12]}, generation {change.state.generation})")
@@ -170,18 +181,23 @@ def _state_lines(state: EndpointState) -> list[str]:
     ]
 
 
-def _observed_lines(observed: Observed | None) -> list[str]:
+def _observed_lines(observed: Observed | None, previous: Reference | None) -> list[str]:
     """What whoever serves saw last, and whether it still looks."""
     from datetime import UTC, datetime
 
+    from pipelines.standby import way_back
+
     if observed is None:
         return ["  nobody serves it here yet: `sluice serve`"]
-    living = observed.alive(datetime.now(UTC))
+    now = datetime.now(UTC)
+    living = observed.alive(now)
     word = observed.phase if living else "stopped" if observed.phase == "stopped" else "silent: its supervisor is dead"
     serves = f"{observed.champion[:12]}… at {observed.address}" if observed.champion and living else "nothing"
     lines = [f"  seen to serve {serves}, generation {observed.generation}, {word} since {observed.since[:19]}"]
-    if observed.previous and living:
-        lines.append(f"  ready for a rollback: {observed.previous[:12]}…")
+    if previous and living:
+        lines.append(f"  {way_back(previous, observed, now).shown}")
+    if observed.metrics and living:
+        lines.append(f"  metrics for Prometheus at {observed.metrics}")
     return [*lines, *([f"  {observed.reason}"] if observed.reason else [])]
 
 

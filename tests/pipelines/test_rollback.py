@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from components.core.decision import DecisionKind, Permits
-from components.core.endpoint import Observed, Phase
+from components.core.endpoint import Observed, Phase, Standby
 from components.core.errors import InvalidInput, Refused
 from components.core.manifest import Manifest
 from components.core.signing import read_decision
@@ -17,6 +17,7 @@ from pipelines import endpoint_changes
 from pipelines.endpoint_changes import break_glass, endpoints_of, follow, freeze, rollback
 from pipelines.environment import LocalEnvironment
 from pipelines.keys import kinds, new_key
+from pipelines.standby import way_back
 
 WHY = {"name": "anna", "reason": "wrong queues since noon"}
 TYPED = ("--as", "anna", "--reason", "wrong queues since noon")
@@ -108,11 +109,84 @@ def seen(environment: LocalEnvironment, **fields) -> None:
 def test_endpoints_shows_what_was_seen_to_serve(environment, serving: Manifest, newer: Manifest, sluice) -> None:
     assert "nobody serves it here yet" in sluice("endpoints")[1]
     assert json.loads(sluice("endpoints", "helpdesk", "--json")[1])["observed"] is None
-    seen(environment, champion=serving.digest, previous=newer.digest)
+    seen(environment, champion=newer.digest)
     out = sluice("endpoints")[1]
-    assert f"seen to serve {serving.digest[:12]}… at http://127.0.0.1:8080/v1, generation 1, steady" in out
-    assert f"ready for a rollback: {newer.digest[:12]}…" in out
+    assert f"seen to serve {newer.digest[:12]}… at http://127.0.0.1:8080/v1, generation 1, steady" in out
+    assert "metrics" not in out
     assert json.loads(sluice("endpoints", "--json")[1])[0]["observed"]["phase"] == "steady"
+
+
+def test_endpoints_says_where_prometheus_asks_while_somebody_serves(environment, serving: Manifest, sluice) -> None:
+    metrics = "http://127.0.0.1:9080/metrics"
+    seen(environment, champion=serving.digest, metrics=metrics)
+    assert f"metrics for Prometheus at {metrics}" in sluice("endpoints")[1]
+    seen(environment, champion=serving.digest, metrics=metrics, heartbeat="2026-01-01T00:00:00+00:00")
+    assert "metrics" not in sluice("endpoints")[1]
+
+
+def started(model: Manifest, ago: float, fault: str = "") -> Standby:
+    return Standby(model=model.digest, since=(datetime.now(UTC) - timedelta(seconds=ago)).isoformat(), fault=fault)
+
+
+@pytest.mark.parametrize(
+    ("observed", "readiness", "shown", "moves"),
+    [
+        (lambda _: None, "nobody serves", None, "nobody serves it now: it serves once `sluice serve` runs"),
+        (
+            lambda model: {"previous": model.digest},
+            "warm",
+            "{}: warm (a rollback takes under two seconds)",
+            "{} was warm: traffic moves within two seconds",
+        ),
+        (
+            lambda model: {"standby": started(model, 0), "start_seconds": 3600},
+            "starting",
+            "{}: starting (a rollback takes until it is ready, about 3600 s)",
+            "{} is still starting: traffic moves when it is ready, about 3600 s",
+        ),
+        (
+            lambda model: {"standby": started(model, 3600), "start_seconds": 5},
+            "starting",
+            "{}: starting (a rollback takes until it is ready, about 1 s)",
+            "{} is still starting: traffic moves when it is ready, about 1 s",
+        ),
+        (
+            lambda model: {"standby": started(model, 1)},
+            "starting",
+            "{}: starting (a rollback takes until it is ready)",
+            "{} is still starting: traffic moves when it is ready\n",
+        ),
+        (
+            lambda model: {"standby": started(model, 9, "no memory\x1b[2J"), "start_seconds": 5},
+            "does not come up",
+            "{}: does not come up (a rollback moves nothing until it does): no memory",
+            "{} did not come up, and traffic stays until it does: no memory",
+        ),
+        (
+            lambda _: {"start_seconds": 4.2},
+            "not running",
+            "{}: not running (a rollback starts it first, about 5 s)",
+            "{} was not running: it starts now, and traffic moves when it is ready, about 5 s",
+        ),
+    ],
+)
+def test_how_long_a_rollback_takes_is_said_before_it_and_after_it(
+    environment, serving: Manifest, newer: Manifest, sluice, observed, readiness: str, shown: str | None, moves: str
+) -> None:
+    given, name = observed(serving), f"{serving.digest[:12]}…"
+    if given is not None:
+        seen(environment, generation=2, champion=newer.digest, **given)
+    before = sluice("endpoints", "helpdesk")[1]
+    assert f"previous {shown.format(name)}" in before if shown else "previous" not in before
+    code, out, _ = sluice("rollback", "helpdesk", *TYPED)
+    assert (code, "\x1b" in out + before) == (0, False)
+    assert moves.format(name) in out
+    # Of what serves since then nothing is known yet: it is not what was seen as being ready.
+    code, out, _ = sluice("rollback", "helpdesk", *TYPED, "--json")
+    assert json.loads(out)["way"]["readiness"] == ("nobody serves" if given is None else "not running")
+    assert way_back(serving.named, endpoints_of(environment).observed("helpdesk"), datetime.now(UTC)).readiness == (
+        readiness
+    )
 
 
 def test_a_supervisor_that_is_dead_or_was_ended_serves_nothing(environment, serving: Manifest, sluice) -> None:

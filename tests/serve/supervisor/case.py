@@ -148,14 +148,15 @@ class Case:
 
     def kinds(self) -> Counter[str]:
         """How many servers, gateways and routers run."""
-        found = Counter(kind for kind, _ in self._by_kind())
+        found = Counter(kind for kind, _ in self.by_kind())
         found.pop("shell", None)  # the router's parent
         return found
 
     def of_kind(self, kind: str) -> list[psutil.Process]:
-        return [process for found, process in self._by_kind() if found == kind]
+        return [process for found, process in self.by_kind() if found == kind]
 
-    def _by_kind(self) -> Iterator[tuple[str, psutil.Process]]:
+    def by_kind(self) -> Iterator[tuple[str, psutil.Process]]:
+        """What runs, by what it is; by its command line where it is something else."""
         for process in self.processes():
             with suppress(psutil.Error):  # it has ended since
                 yield _kind(process.cmdline()), process
@@ -188,6 +189,11 @@ class Case:
     def ask(self, prompt: str = "hello") -> tuple[int, str]:
         """Status, and the digest of the model that answered."""
         return asyncio.run(self._ask_once(prompt))
+
+    def posts(self, body: bytes, key: str) -> int:
+        """The status of an answer to any body."""
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        return asyncio.run(_posted(f"{self.address}/v1/chat/completions", body, headers))
 
     def answers(self) -> tuple[int, str]:
         """As ``ask``; status 0 while nobody listens."""
@@ -263,6 +269,11 @@ class Load:
             if status != 200:
                 self.lost.append(f"status {status}")
             await asyncio.sleep(self.pause)
+
+
+async def _posted(address: str, body: bytes, headers: dict[str, str]) -> int:
+    async with aiohttp.ClientSession() as session, session.post(address, data=body, headers=headers) as answer:
+        return answer.status
 
 
 def _kind(command: list[str]) -> str:

@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import psutil
+
 from components.core.endpoint import Phase
 from tests.serve.supervisor.case import Case
 
@@ -37,6 +39,26 @@ def test_a_release_and_a_rollback_under_load_lose_nothing(case: Case) -> None:
     assert case.processes() == []
     assert case.observed.phase is Phase.STOPPED
     assert case.logged() == load.answered + Counter([second.digest])
+
+
+def test_what_a_rollback_waits_for_is_said_while_it_is_not_ready(case: Case) -> None:
+    previous, champion = case.model("previous", "hangs"), case.model("champion")
+    case.release(previous)
+    case.release(champion)
+    supervisor = case.supervise()
+    case.until_observed(Phase.STEADY, 2, champion=champion.digest, previous="")
+    waits = case.until(lambda: case.observed.standby, "it is being started")
+    assert (waits.model, waits.fault) == (previous.digest, "")
+    assert case.observed.start_seconds > 0, "the champion's start is a measure for it"
+    # Its next start is another one, and what keeps it down is said.
+    server = case.until(lambda: _hanging(case), "its server hangs")[0]
+    (case.place / "models" / previous.content_digest / "behaviour").write_text("dies")
+    server.kill()
+    case.until(lambda: "these weights are not mine" in _fault(case), "why it does not come up")
+    (case.place / "models" / previous.content_digest / "behaviour").write_text("answers")
+    case.until_observed(Phase.STEADY, 2, champion=champion.digest, previous=previous.digest)
+    assert case.observed.standby is None
+    assert case.stop(supervisor) == 0
 
 
 def test_what_is_neither_champion_nor_previous_is_ended_with_its_files(case: Case) -> None:
@@ -125,3 +147,12 @@ def test_a_second_ctrl_c_waits_for_nobody(make_case: Callable[..., Case]) -> Non
     assert case.stop(supervisor) == 0
     assert open_one.exception() or open_one.result()[0] != 200
     assert case.processes() == []
+
+
+def _fault(case: Case) -> str:
+    standby = case.observed.standby
+    return standby.fault if standby else ""
+
+
+def _hanging(case: Case) -> list[psutil.Process]:
+    return [process for kind, process in case.by_kind() if "time.sleep(600)" in kind]
