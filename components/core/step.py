@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from components.core.attempt import Attempt, Outcome
 from components.core.errors import ExitCode, SluiceError
 from components.core.manifest import Manifest
+from components.core.masking import masked_output
 from components.core.page import step_page
 from components.core.secrets import masked
 from components.core.settings import StepSettings
@@ -44,18 +43,19 @@ def run_step(
     method takes besides. Returns the word that the graph branches on. An error that is meant for a person is printed
     as one sentence and ends the process with its exit code.
     """
-    attempt = Attempt(Store(store), step, code=code, owns_process=True)
-    try:
-        manifests = {role: Manifest.from_file(artifact.path) for role, artifact in (inputs or {}).items()}
-        outcome = method(attempt=attempt, settings=settings, **manifests, **(values or {}))
-        for role, artifact in (outputs or {}).items():
-            _hand_on(outcome.manifests[role], artifact)
-        _show(outcome, attempt.report_key, page, figures)
-    except Exception as error:
-        _leave(attempt, error)
-        raise
-    _say("INFO", f"{step}: {outcome.report.said or outcome.report.rows.sentence()}", attempt.report_key)
-    return outcome.word
+    with masked_output():
+        attempt = Attempt(Store(store), step, code=code, owns_process=True)
+        try:
+            manifests = {role: Manifest.from_file(artifact.path) for role, artifact in (inputs or {}).items()}
+            outcome = method(attempt=attempt, settings=settings, **manifests, **(values or {}))
+            for role, artifact in (outputs or {}).items():
+                _hand_on(outcome.manifests[role], artifact)
+            _show(outcome, attempt.report_key, page, figures)
+        except Exception as error:
+            _leave(attempt, error)
+            raise
+        _say("INFO", f"{step}: {outcome.report.said or outcome.report.rows.sentence()}", attempt.report_key)
+        return outcome.word
 
 
 def _hand_on(manifest: Manifest, artifact: Artifact) -> None:
@@ -91,15 +91,9 @@ def _leave(attempt: Attempt, error: Exception) -> None:
         print(f"the report could not be written either: {unwritable}", file=sys.stderr)
     message = str(error) if isinstance(error, SluiceError) else f"{type(error).__name__}: {error}"
     code = error.exit_code if isinstance(error, SluiceError) else ExitCode.FAILED
-    _say("ERROR", masked(message), key, code)
+    _say("ERROR", masked(message), key, code)  # before it is JSON, where a value may stand escaped
     if isinstance(error, SluiceError):
         sys.exit(int(code))
-    sys.excepthook = _print_masked
-
-
-def _print_masked(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What Python prints of an error that nobody caught: libraries put into its words what they were given."""
-    sys.stderr.write(masked("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _say(severity: str, message: str, report_key: str, code: ExitCode = ExitCode.DONE) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from components.core.errors import InvalidInput
 from components.core.google_secrets import FAKE
+from components.core.masking import masked_output
 from components.core.secrets import masked, resolve_secret
 from components.core.store import Store
 from tests.contract.google.secret_manager import SecretManager
@@ -68,6 +69,7 @@ def test_what_is_no_secret_or_part_of_many_words_is_left(monkeypatch) -> None:
 
 
 FAILS = """
+import logging
 import sys
 from types import SimpleNamespace
 from components.core.errors import Failed
@@ -77,7 +79,12 @@ from components.core.step import run_step
 class Settings(StepSettings):
     pass
 
+logging.basicConfig(level="INFO")
+
 def method(attempt, settings):
+    print("a library prints {value}")
+    sys.stderr.writelines(["and {value}"])
+    logging.getLogger("a.library").info("and logs %s", "{value}")
     try:
         raise KeyError("{value}")
     except KeyError as cause:
@@ -86,6 +93,15 @@ def method(attempt, settings):
 page = SimpleNamespace(path=sys.argv[1] + "/page", metadata={{}})
 run_step(method, Settings(), step="base", store=sys.argv[1] + "/store", code="x", page=page, figures=page)
 """
+
+
+def test_what_is_masked_while_a_step_works_is_not_afterwards(monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("HF_TOKEN", VALUE)
+    with masked_output():
+        print(VALUE)
+        print(VALUE, file=sys.stderr)
+    print(VALUE)
+    assert capsys.readouterr() == (f"[secret]\n{VALUE}\n", "[secret]\n")
 
 
 @pytest.mark.parametrize("kind", ["Failed", "RuntimeError"])
@@ -99,6 +115,8 @@ def test_a_step_that_fails_with_a_secret_in_its_words_does_not_repeat_it(
     )
     assert done.returncode != 0
     assert VALUE not in done.stdout + done.stderr
+    assert "a library prints [secret]" in done.stdout
+    assert "INFO:a.library:and logs [secret]" in done.stderr
     leave = json.loads(done.stdout.splitlines()[-1])
     assert leave["message"].endswith("the server says: [secret]")
     assert ("Traceback" in done.stderr) == (kind == "RuntimeError")
