@@ -11,8 +11,8 @@ from pipelines.environment import LocalEnvironment
 def unsealed(environment: LocalEnvironment, endpoint: str) -> str:
     """Says how many rows of an endpoint are not sealed, and when they will be; empty where all of them are."""
     serving = environment.serving
-    paths = [path for path in (Path(serving.folder) / endpoint / "journals").glob("*/*") if Name.of(path)]
-    records = [read(path).of for path in paths]
+    names = {path: Name.of(path) for path in (Path(serving.folder) / endpoint / "journals").glob("*/*")}
+    records = [read(path).of for path, name in names.items() if name and not name.kept]
     rows = sum(len(record[mark]) for record in records for mark in TABLES)
     if not rows:
         return ""

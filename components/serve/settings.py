@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 LEAST_FREE_BYTES = 64 * 1024**2
-"""Two segments of the log: open answers end in the one, and what has no end begins again in the next, also after a
-kill. On a disk that requests could fill to the last byte, no gateway could do that, and none could start again."""
+"""Of the disk, besides what is reserved for open requests and for a partition of what they leave: for the files of new
+segments, for what the processes say, and for whoever else writes there without asking."""
 
 
 class _Part(BaseModel):

@@ -27,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 LEAST_SECONDS = 1.0
 """For redacting what was said until its time was over."""
 _LAST = b"data: [DONE]\n\n"
+TOKEN_BYTES = 128
+"""The longest token of the usual vocabularies, a row of spaces. A longer answer is logged if there is room then."""
 _MOST_ATTEMPTS = 1_000_000
 _ATTEMPT = re.compile(r"[0-9]{1,9}")
 
@@ -38,8 +40,8 @@ class Journal(Protocol):
     def has_room(self) -> bool:
         """Whether a new request could be logged."""
 
-    def begin(self, row: Row) -> None:
-        """Notes a request before it is worked on."""
+    def begin(self, row: Row, answer_bytes: int) -> None:
+        """Notes a request before it is worked on, and reserves room for its end with an answer of so many bytes."""
 
     async def look(self, row: Row) -> None:
         """Redacts what a request that began is to end with; cancelled when that takes too long."""
@@ -81,7 +83,7 @@ class Exchange:
         """Notes the request in the journal. Raises ApiError where that cannot be: nothing was asked of a model then."""
         self.call.headers.update({"x-request-id": self.id, "x-sluice-model": self.config.model})
         try:
-            self.journal.begin(self.row)
+            self.journal.begin(self.row, self.config.limits.max_tokens * TOKEN_BYTES)
         except InvalidInput as error:
             message = "a request of this x-request-id is being answered; give each its own"
             raise ApiError(409, message, "request_id_in_use") from error

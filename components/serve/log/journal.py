@@ -12,22 +12,26 @@ import math
 import re
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from components.core.errors import Failed, InvalidInput
 from components.core.request_log import RequestLog, Table
 from components.core.rows import Row
-from components.serve.log.recovery import locked, lost, recover, withheld
+from components.serve.log.recovery import RESERVE, locked, lost, recover, withheld
 from components.serve.log.redaction import COLUMNS, Known, Redaction, length, redacted
 from components.serve.log.redactor import Redactor
+from components.serve.log.reserve import Reserve
 from components.serve.log.sealing import Sealer
-from components.serve.log.segment import Mark, check, failed, frame
+from components.serve.log.segment import Mark, Place, check, failed, frame
 from components.serve.log.writer import Writer
 from components.serve.settings import LogSettings
 
 ON_THE_LOOP = 4096
 """Characters that are redacted at once; more go to a thread, for hostile text costs 4 µs a character."""
+MORE_BYTES = 8192
+"""Of an end, besides what was asked and answered: what went wrong, in the words of a server, and numbers."""
 LOOK_SECONDS = 0.1
 """How long the last look at the room counts, and the pause of what waits for a disk that takes nothing."""
 _LOG = logging.getLogger(__name__)
@@ -39,9 +43,16 @@ class _Begun:
     """A request that was accepted and has no end yet."""
 
     row: Row
-    known: Known
-    written: asyncio.Future[None] | None = None
+    """As it was noted last: redacted."""
+    place: Place
+    """Where that was."""
+    reserved: int
+    """Bytes that it may still write."""
+    known: Known = field(default_factory=dict)
+    redacting: asyncio.Future[None] | None = None
     """What is to wait for, where it is still being redacted."""
+    ended: bool = False
+    """Whether its end came; that is not durable yet."""
 
 
 class Journal:
@@ -56,7 +67,7 @@ class Journal:
         self._folder, self._log, self._endpoint, self._gateway = folder, log, endpoint, gateway
         self._settings = settings
         self._open: dict[_Key, _Begun] = {}
-        self._withheld: list[Row] = []
+        self._withheld: list[_Begun] = []
         self._settling: asyncio.Task[None] | None = None
         self._looked = -math.inf
         self._running = False
@@ -69,16 +80,21 @@ class Journal:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = locked(self._folder)
+            self._reserve = Reserve(self._folder / RESERVE)
             found = recover(self._folder, self._gateway)
         except OSError as error:
             raise failed(self._folder, error) from error
         self._redaction = Redaction(self._settings.redact)
         self._redactor = Redactor(self._redaction)
-        self._sealer = Sealer(self._log, self._endpoint, found.closed)
+        self._sealer = Sealer(self._log, self._endpoint, found.closed, self._oldest)
         self._writer = Writer(
-            found.segment, self._gateway, self._settings, carried=self._carried, closed=self._sealer.add
+            found.segment,
+            self._gateway,
+            self._settings,
+            reserve=self._reserve,
+            cut=self._note_again,
+            closed=self._sealer.add,
         )
-        self._sealing = asyncio.create_task(self._sealer.run())
         self._running, self.trouble = True, ""
 
     @property
@@ -91,11 +107,12 @@ class Journal:
             self.trouble, self._looked = trouble, time.monotonic()
         return not self.trouble
 
-    def begin(self, row: Row) -> None:
+    def begin(self, row: Row, answer_bytes: int = 0) -> None:
         """Notes a request before it is worked on: should this process end before ``finish``, it is logged as lost.
 
-        Raises InvalidInput for a row that the table cannot hold or that began before, Failed when it cannot be
-        written.
+        Room for all that it may still write, an answer of so many bytes included, is reserved on the disk. Raises
+        InvalidInput for a row that the table cannot hold or that began before, Failed when there is no such room or
+        it cannot be written.
         """
         self._check_running()
         check(row, Table.REQUESTS)
@@ -103,12 +120,14 @@ class Journal:
         if key in self._open:
             raise InvalidInput(f"request log: {key[0]}, attempt {key[1]}, began before; each attempt begins once")
         if length(row, {}) > ON_THE_LOOP:
-            begun = self._open[key] = _Begun({**row}, {})
-            begun.written = asyncio.create_task(self._begin_long(begun))
+            # That it began is noted at once: this process may be gone before its texts are redacted.
+            texts = len(frame(Mark.BEGUN, row)) * 7 // 6  # `a@b.co` becomes `<EMAIL>`, and nothing else gets longer
+            begun = self._open[key] = self._begin({**row, **dict.fromkeys(COLUMNS)}, 2 * texts + answer_bytes)
+            begun.redacting = asyncio.create_task(self._begin_long(row, begun))
             return
-        begun = _Begun(row, self._redaction.look(row, {}))
-        self._note(begun)
-        self._open[key] = begun
+        known = self._redaction.look(row, {})
+        begun = self._open[key] = self._begin(redacted(row, known), answer_bytes)
+        begun.known = known
 
     async def look(self, row: Row) -> None:
         """Redacts what a request that began is to end with: ``finish`` has nothing left to do then.
@@ -116,8 +135,8 @@ class Journal:
         When it is cancelled, the row as begun is noted without its texts, where these were not redacted yet.
         """
         begun = self._begun(_key(row))
-        if begun.written is not None:
-            await begun.written
+        if begun.redacting is not None:
+            await begun.redacting
         begun.known = await self._looked_at(row, begun.known)
 
     async def finish(self, row: Row) -> None:
@@ -134,17 +153,15 @@ class Journal:
             frames = await self._as_frames(row, begun)
             self._begun(key)  # it may have ended while a long answer was redacted
             self._check_running()
+            self._fit(begun, len(frames))
             durable = self._writer.durable(frames)
         except Exception:
-            if self._open.pop(key, None):
-                self._withhold(begun.row)
+            if not begun.ended:
+                self._withhold(begun)
             raise
-        del self._open[key]
-        try:
-            await durable
-        except Failed:
-            self._withhold(begun.row)
-            raise
+        begun.ended = True
+        durable.add_done_callback(partial(self._on_end, begun))
+        await asyncio.shield(durable)
 
     async def feedback(self, row: Row, seconds: float | None = None) -> None:
         """Writes a person's word; it is durable when this returns.
@@ -156,7 +173,13 @@ class Journal:
         async with asyncio.timeout(seconds):
             known = await self._looked_at(row, {})
         self._check_running()
-        await self._writer.durable(frame(Mark.FEEDBACK, redacted(row, known)))
+        frames = frame(Mark.FEEDBACK, redacted(row, known))
+        self._take(len(frames))
+        try:
+            durable = self._writer.durable(frames)
+        finally:
+            self._reserve.give(len(frames))
+        await durable
 
     async def close(self) -> None:
         """Ends: what began and has no end is lost, and all rows go into partitions.
@@ -166,18 +189,18 @@ class Journal:
         if not self._running:
             return
         self._running, self._looked = False, -math.inf
-        late = [self._settling, *(begun.written for begun in self._open.values())]
+        late = [self._settling, *(begun.redacting for begun in self._open.values())]
         await asyncio.gather(*(task for task in late if task is not None), return_exceptions=True)
-        rows = [*self._withheld, *(lost(begun.row) for begun in self._open.values())]
+        rows = [withheld(begun.row) for begun in self._withheld]
+        rows += [lost(begun.row) for begun in self._open.values() if not begun.ended]
         try:
             await self._writer.end(b"".join(frame(Mark.REQUEST, row) for row in rows), len(rows))
+            self._open.clear()
         except Failed as error:
             _LOG.warning("%s; the next start goes on from there", error)
-        self._sealing.cancel()
-        await asyncio.gather(self._sealing, return_exceptions=True)
-        await self._sealer.seal_all()
-        self._sealer.close()
+        await self._sealer.close()
         self._redactor.close()
+        self._reserve.close()
         self._lock.close()
 
     def _check_running(self) -> None:
@@ -186,20 +209,32 @@ class Journal:
 
     def _begun(self, key: _Key) -> _Begun:
         begun = self._open.get(key)
-        if begun is None:
+        if begun is None or begun.ended:
             raise InvalidInput(f"request log: {key[0]}, attempt {key[1]}, did not begin, or has ended already")
         return begun
 
     async def _as_frames(self, row: Row, begun: _Begun) -> bytes:
         """An end as it is written."""
-        if begun.written is not None:
-            await asyncio.shield(begun.written)  # before all else: what is withheld is withheld as redacted
+        if begun.redacting is not None:
+            await asyncio.shield(begun.redacting)  # before all else: what is withheld is withheld as redacted
         check(row, Table.REQUESTS)
         return frame(Mark.REQUEST, redacted(row, await self._looked_at(row, begun.known)))
 
-    def _withhold(self, row: Row) -> None:
-        """Notes that a request, whose row as begun this is, failed because its answer could not be logged."""
-        self._withheld.append(withheld(row))
+    def _on_end(self, begun: _Begun, durable: asyncio.Future[None]) -> None:
+        if durable.exception():
+            self._withhold(begun)
+        else:
+            self._forget(begun)
+
+    def _forget(self, begun: _Begun) -> None:
+        self._open.pop(_key(begun.row), None)
+        self._reserve.give(begun.reserved)
+        self._sealer.ended(begun.place.segment.number)
+
+    def _withhold(self, begun: _Begun) -> None:
+        """Notes that a request failed because its answer could not be logged."""
+        begun.ended = True
+        self._withheld.append(begun)
         if self._settling is None or self._settling.done():
             self._settling = asyncio.create_task(self._settle())
 
@@ -209,38 +244,71 @@ class Journal:
             if self._writer.trouble:
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
-            row = self._withheld.pop(0)
+            begun = self._withheld[0]
             try:
-                await self._writer.durable(frame(Mark.REQUEST, row))
+                await self._writer.durable(frame(Mark.REQUEST, withheld(begun.row)))
             except Failed as error:
                 _LOG.warning("%s", error)
-                self._withheld.insert(0, row)
+            else:
+                self._forget(self._withheld.pop(0))
 
-    def _note(self, begun: _Begun) -> None:
-        begun.row = redacted(begun.row, begun.known)
-        self._writer.write(frame(Mark.BEGUN, begun.row))
+    def _begin(self, row: Row, more: int) -> _Begun:
+        """Notes a redacted row, with so much more room than this itself needs once more at its end."""
+        frames = frame(Mark.BEGUN, row)
+        left = len(frames) + more + MORE_BYTES
+        self._take(len(frames) + left)
+        try:
+            place = self._writer.write(frames)
+        except Failed:
+            self._reserve.give(left)
+            raise
+        finally:
+            self._reserve.give(len(frames))
+        return _Begun(row, place, left)
 
-    def _carried(self) -> bytes:
-        """What has no end yet begins again in a new segment: the old one is gone once it is sealed."""
-        noted = [begun.row for begun in self._open.values() if begun.written is None]
-        return b"".join(frame(Mark.BEGUN, row) for row in [*self._withheld, *noted])
+    def _note(self, begun: _Begun, row: Row) -> None:
+        """Notes a redacted row, in the place of what was noted before."""
+        frames = frame(Mark.BEGUN, row)
+        self._fit(begun, len(frames))
+        begun.place, begun.row = self._writer.write(frames), row
+        begun.reserved -= len(frames)
+        self._reserve.give(len(frames))
 
-    async def _begin_long(self, begun: _Begun) -> None:
+    def _note_again(self) -> None:
+        """Notes once more what was cut off with a broken segment."""
+        for begun in self._open.values():
+            if not begun.place.stands:
+                before = begun.reserved
+                self._note(begun, begun.row)
+                self._fit(begun, before)
+
+    def _fit(self, begun: _Begun, count: int) -> None:
+        """Has at least so many bytes reserved for a request: it may get longer than anybody thought."""
+        if count > begun.reserved:
+            self._take(count - begun.reserved)
+            begun.reserved = count
+
+    def _take(self, count: int) -> None:
+        """Reserves room. Raises Failed where the disk would not have as much once more: what is written here goes into
+        a partition before it is removed, and that may lie on the same disk."""
+        copy = max(self._sealer.largest, self._writer.size) + self._reserve.taken + count
+        self._reserve.take(count, self._settings.least_free_bytes + copy)
+
+    def _oldest(self) -> float:
+        """The number of the first segment in which something began that has no end."""
+        return min((begun.place.segment.number for begun in self._open.values()), default=math.inf)
+
+    async def _begin_long(self, row: Row, begun: _Begun) -> None:
         """Redacts a long request in a thread. Where it cannot be noted, the writer is in trouble and lets nobody in."""
         try:
-            begun.known = await self._redactor.look(begun.row, {})
-        except asyncio.CancelledError:
-            begun.row = {**begun.row, **dict.fromkeys(COLUMNS)}
-            raise
+            begun.known = await self._redactor.look(row, {})
+            self._note(begun, redacted(row, begun.known))
+        except Failed as error:
+            _LOG.warning("%s", error)
         except Exception as error:  # noqa: BLE001 - whatever it was: what was not redacted is never written
             _LOG.error("request log: a request could not be redacted and is noted without its texts: %s", error)
-            begun.row = {**begun.row, **dict.fromkeys(COLUMNS)}
         finally:
-            begun.written = None
-            try:
-                self._note(begun)
-            except Failed as error:
-                _LOG.warning("%s", error)
+            begun.redacting = None
 
     async def _looked_at(self, row: Row, known: Known) -> Known:
         if length(row, known) > ON_THE_LOOP:
@@ -253,9 +321,11 @@ class Journal:
             return "the journal is closed"
         if self._writer.trouble:
             return self._writer.trouble
-        waiting, most = self._sealer.bytes + self._writer.size, self._settings.most_bytes
+        most = self._settings.most_bytes
+        waiting = self._sealer.bytes + self._writer.size + self._reserve.taken
         if waiting > most:
-            return f"{waiting} bytes wait in {self._folder} for {self._log.store.uri}, more than most_bytes = {most}"
+            where = f"in {self._folder} for {self._log.store.uri}"
+            return f"{waiting} bytes wait or are reserved {where}, more than most_bytes = {most}"
         free, least = shutil.disk_usage(self._folder).free, self._settings.least_free_bytes
         if free < least:
             return f"{free} bytes are free on the disk of {self._folder}, fewer than least_free_bytes = {least}"

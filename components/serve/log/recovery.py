@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from pydantic_core import from_json
 
 from components.core.alone import held
 from components.core.errors import Failed, Refused
 from components.core.request_log import Status
 from components.core.rows import Row
 from components.core.whole_file import sync_folder
-from components.serve.log.segment import Mark, Name, Segment, failed, frame, read
+from components.serve.log.segment import Mark, Name, Segment, failed, read
 
-LOCK = "lock"
+LOCK, RESERVE = "lock", "reserve"
+Keys = frozenset[tuple[str, int]]
+"""Requests: the id and the attempt of each."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -25,9 +28,9 @@ class Found:
     """What there is to go on with."""
 
     segment: Segment
-    """A new one, which begins with the requests that were lost."""
-    closed: list[Path]
-    """Segments to seal, in the order of their numbers."""
+    """A new one."""
+    closed: dict[Path, Keys]
+    """Segments to seal, in the order of their numbers, each with the requests that began in it and were lost."""
 
 
 def locked(folder: Path) -> ExitStack:
@@ -48,34 +51,48 @@ def locked(folder: Path) -> ExitStack:
 
 
 def recover(folder: Path, gateway: str) -> Found:
-    """Closes the segments of an earlier process; what it had begun and not ended is logged as lost.
+    """Closes the segments of an earlier process, and finds what had begun and not ended.
 
-    A kill in the middle changes nothing for the next try. Raises Failed when the folder cannot be written.
+    It writes no row, so it needs no room on the disk. A kill in the middle changes nothing for the next try. Raises
+    Failed when the folder cannot be written.
     """
-    names = {path: Name.of(path) for path in sorted(folder.iterdir()) if path.name != LOCK}
+    names = {path: Name.of(path) for path in sorted(folder.iterdir()) if path.name not in (LOCK, RESERVE)}
     for path, name in names.items():
         if name is None:
             _LOG.warning("request log: %s is no segment and is left alone; move it away", path)
     segments = sorted(((name, path) for path, name in names.items() if name), key=lambda pair: pair[0].number)
-    # Only these hold what has no end: whatever is open when a segment is closed begins again in the next one.
-    left = [path for name, path in segments if name.closed is None]
-    lost = lost_rows(left)
     new = Segment(folder / str(Name(max((name.number for name, _ in segments), default=0) + 1)))
-    new.append(b"".join(frame(Mark.REQUEST, row) for row in lost), len(lost))
-    new.sync()
-    closed = [closed_name(path, gateway) if path in left else path for _, path in segments]
-    return Found(new, closed)
+    lost = lost_in([path for _, path in segments])
+    return Found(
+        new,
+        {closed_name(path, gateway) if name.closed is None else path: lost[path] for name, path in segments},
+    )
 
 
-def lost_rows(segments: list[Path]) -> list[Row]:
-    """The requests that began in these segments and ended in none."""
-    begun: dict[tuple[str, int], Row] = {}
-    ended = set()
-    for records in map(read, segments):
-        rows = map(json.loads, records.of[Mark.BEGUN])
-        begun |= {(row["request_id"], row["attempt"]): row for row in rows}
-        ended |= {(row["request_id"], row["attempt"]) for row in map(json.loads, records.of[Mark.REQUEST])}
-    return [lost(row) for key, row in begun.items() if key not in ended]
+def lost_in(segments: list[Path]) -> dict[Path, Keys]:
+    """By segment, in their order, the requests that have no end.
+
+    An end lies in the segment where its request began or in a later one, and segments are removed in order, so the end
+    of whatever began in one of these lies in one of these too. What began in several counts in the last.
+    """
+    lost, known = {}, set[tuple[str, int]]()
+    for path in reversed(segments):
+        records = read(path)
+        known |= _keys(records.of[Mark.REQUEST])
+        begun = _keys(records.of[Mark.BEGUN])
+        lost[path] = frozenset(begun - known)
+        known |= begun
+    return {path: lost[path] for path in segments}
+
+
+def _keys(records: list[bytes]) -> set[tuple[str, int]]:
+    return {(row["request_id"], row["attempt"]) for row in map(from_json, records)}
+
+
+def lost_rows(records: list[bytes], keys: Keys) -> list[Row]:
+    """Those of the requests that began with these records, as they are logged; what was noted last counts."""
+    rows = {(row["request_id"], row["attempt"]): row for row in map(from_json, records)}
+    return [lost(row) for key, row in rows.items() if key in keys]
 
 
 def lost(row: Row) -> Row:
@@ -93,13 +110,24 @@ def closed_name(path: Path, gateway: str) -> Path:
     """Gives a segment the name of a closed one; returns its path. Raises Failed."""
     name = Name.of(path)
     assert name
-    closed = path.with_name(str(Name(name.number, datetime.now(UTC), gateway)))
+    return _renamed(path, Name(name.number, datetime.now(UTC), gateway))
+
+
+def kept_name(path: Path) -> Path:
+    """Gives a closed segment the name of one that is in partitions; returns its path. Raises Failed."""
+    name = Name.of(path)
+    assert name
+    return _renamed(path, replace(name, kept=True))
+
+
+def _renamed(path: Path, name: Name) -> Path:
+    new = path.with_name(str(name))
     try:
-        path.rename(closed)
+        path.rename(new)
         sync_folder(path.parent)
     except OSError as error:
         raise failed(path, error) from error
-    return closed
+    return new
 
 
 def shut(segment: Segment) -> Failed | None:
@@ -108,7 +136,7 @@ def shut(segment: Segment) -> Failed | None:
     try:
         segment.sync()
     except Failed as error:
-        segment.cut(segment.synced)
+        segment.cut()
         trouble = error
     segment.close()
     return trouble

@@ -34,7 +34,7 @@ _AT_ONCE = 64
 """Records that are read before other threads get their turn: the interpreter would let an event loop wait 5 ms."""
 _LOG = logging.getLogger(__name__)
 _HEAD = struct.Struct(">4scII")
-_NAME = re.compile(r"(\d{9})(?:\.(\d{8}T\d{6}\.\d{6})Z-([\w.-]+)\.sealed|\.open)")
+_NAME = re.compile(r"(\d{9})(?:\.(\d{8}T\d{6}\.\d{6})Z-([\w.-]+)\.(sealed|kept)|\.open)")
 
 
 class Mark(Enum):
@@ -55,11 +55,13 @@ class Name:
     number: int
     closed: datetime | None = None
     gateway: str = ""
+    kept: bool = False
+    """Its rows are in partitions; what began in it and is open still needs it."""
 
     def __str__(self) -> str:
         if self.closed is None:
             return f"{self.number:09d}.open"
-        return f"{self.number:09d}.{self.closed:{MOMENT}}Z-{self.gateway}.sealed"
+        return f"{self.number:09d}.{self.closed:{MOMENT}}Z-{self.gateway}.{'kept' if self.kept else 'sealed'}"
 
     @property
     def partition(self) -> str:
@@ -73,7 +75,7 @@ class Name:
         if not match:
             return None
         closed = datetime.strptime(match[2], MOMENT).replace(tzinfo=UTC) if match[2] else None
-        return cls(int(match[1]), closed, match[3] or "")
+        return cls(int(match[1]), closed, match[3] or "", match[4] == "kept")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,11 @@ class Segment:
 
     def __init__(self, path: Path) -> None:
         """Makes a new file. Raises Failed."""
-        self.path, self.size, self.synced, self.rows = path, 0, 0, 0
+        name = Name.of(path)
+        assert name
+        self.path, self.number, self.size, self.synced, self.rows = path, name.number, 0, 0, 0
+        self.broken = False
+        """Whether it was cut, and takes nothing more."""
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             sync_folder(path.parent)
@@ -99,11 +105,13 @@ class Segment:
     def append(self, frames: bytes, rows: int = 0) -> None:
         """Writes whole frames, not yet durably. Raises Failed, and has written nothing then."""
         try:
+            if self.broken:
+                raise OSError("it was cut")
             written = os.write(self._file, frames)
             if written != len(frames):
                 raise OSError(f"only {written} of {len(frames)} bytes could be written")
         except OSError as error:
-            self.cut(self.size)
+            self._truncate(self.size)
             raise failed(self.path, error) from error
         self.size += len(frames)
         self.rows += rows
@@ -117,8 +125,12 @@ class Segment:
             raise failed(self.path, error) from error
         self.synced = max(self.synced, size)
 
-    def cut(self, size: int) -> None:
-        """Takes away what was written behind ``size``, as far as the disk lets it."""
+    def cut(self) -> None:
+        """Takes away what is not durable, as far as the disk lets it; nothing more is written here then."""
+        self.broken = True
+        self._truncate(self.synced)
+
+    def _truncate(self, size: int) -> None:
         try:
             os.ftruncate(self._file, size)
         except OSError as error:
@@ -128,6 +140,19 @@ class Segment:
     def close(self) -> None:
         """Ends the writing; what was not synced may be gone after a loss of power."""
         os.close(self._file)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a frame was written."""
+
+    segment: Segment
+    end: int
+
+    @property
+    def stands(self) -> bool:
+        """Whether the frame is still there; one that was not durable may have been cut off."""
+        return self.end <= self.segment.size
 
 
 def frame(mark: Mark, row: Row) -> bytes:

@@ -16,7 +16,8 @@ from queue import SimpleQueue
 
 from components.core.errors import Failed
 from components.serve.log.recovery import closed_name, shut
-from components.serve.log.segment import Name, Segment
+from components.serve.log.reserve import Reserve
+from components.serve.log.segment import Name, Place, Segment
 from components.serve.settings import LogSettings
 
 SEGMENT_BYTES = 32 * 1024 * 1024
@@ -38,21 +39,23 @@ class Writer:
         gateway: str,
         settings: LogSettings,
         *,
-        carried: Callable[[], bytes],
+        reserve: Reserve,
+        cut: Callable[[], None],
         closed: Callable[[Path], None],
     ) -> None:
-        """``carried`` gives the frames that a new segment begins with; ``closed`` takes the path of one that ended."""
+        """``cut`` writes again what has been cut off, if something was; ``closed`` takes the path of a segment that
+        ended. What is written has been taken from ``reserve`` before, and is given back by whoever took it."""
         self.trouble = ""
         """Why nothing can be written, in a sentence; empty where it can."""
-        name = Name.of(segment.path)
-        assert name
-        self._segment, self._number, self._gateway, self._settings = segment, name.number, gateway, settings
-        self._carried, self._closed = carried, closed
+        self._segment, self._number, self._gateway, self._settings = segment, segment.number, gateway, settings
+        self._reserve, self._cut, self._closed = reserve, cut, closed
         self._loop = asyncio.get_running_loop()
         self._to_sync: SimpleQueue[tuple[Segment, _Waiting] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._sync_all, name="journal", daemon=True)
         self._thread.start()
         self._waiting: _Waiting = []
+        self._ended: list[Path] = []
+        """Segments that ended and are not handed over yet."""
         self._turning = self._ending = False
         self._wake, self._quiet = asyncio.Event(), asyncio.Event()
         self._quiet.set()
@@ -64,13 +67,18 @@ class Writer:
         """Bytes of the segment that is written to."""
         return self._segment.size
 
-    def write(self, frames: bytes, rows: int = 0) -> None:
+    def write(self, frames: bytes, rows: int = 0) -> Place:
         """Writes frames, not yet durably. Raises Failed, and has written nothing then."""
         try:
-            self._segment.append(frames, rows)
+            try:
+                self._segment.append(frames, rows)
+            except Failed:  # such as on a disk that others filled
+                self._reserve.make_way(len(frames))
+                self._segment.append(frames, rows)
         except Failed as error:
             self._break(error)
             raise
+        return Place(self._segment, self._segment.size)
 
     def durable(self, frames: bytes) -> asyncio.Future[None]:
         """Writes a row and returns what is done when it is durable. Raises Failed, at once or there."""
@@ -88,9 +96,12 @@ class Writer:
         await self._task
         await self._quiet.wait()
         try:
+            if self.trouble:
+                await self._turn_over()
             self.write(frames, rows)
             error = await asyncio.to_thread(shut, self._segment)
-            self._closed(await asyncio.to_thread(closed_name, self._segment.path, self._gateway))
+            self._ended.append(self._segment.path)
+            await self._hand_over()
             if error:
                 raise error
         finally:
@@ -122,7 +133,7 @@ class Writer:
         if error:
             # What was written meanwhile is cut off too: no row may stay in the log whose answer became an error.
             waiting, self._waiting = waiting + self._waiting, []
-            self._segment.cut(self._segment.synced)
+            self._segment.cut()
             self._break(error)
         _answer(waiting, error)
         if self._is_due():
@@ -140,6 +151,8 @@ class Writer:
             self._wake.clear()
             if self.trouble or self._is_due():
                 await self._turn_over()
+            elif self._ended:
+                await self._hand_over()
 
     def _is_due(self) -> bool:
         segment, settings = self._segment, self._settings
@@ -165,21 +178,30 @@ class Writer:
                 self._begin_sync()
 
     async def _swap(self, new: Segment) -> None:
-        try:
-            new.append(self._carried())
-        except Failed as error:
-            self.trouble = str(error)
-            new.close()
-            new.path.unlink(missing_ok=True)
-            return
         old, waiting = self._segment, self._waiting
         self._segment, self._waiting = new, []
         self.trouble, self._since = "", time.monotonic()
-        _answer(waiting, await asyncio.to_thread(shut, old))  # whatever its name is: they are in the log, or cut off
+        self._write_again()
+        error = await asyncio.to_thread(shut, old)
+        _answer(waiting, error)  # whatever its name will be: they are in the log, or cut off
+        self._write_again()
+        self._ended.append(old.path)
+        await self._hand_over()
+
+    async def _hand_over(self) -> None:
+        """Hands over what ended, in order; where a name cannot be given, the clock tries again."""
         try:
-            self._closed(await asyncio.to_thread(closed_name, old.path, self._gateway))
+            while self._ended:
+                self._closed(await asyncio.to_thread(closed_name, self._ended[0], self._gateway))
+                self._ended.pop(0)
         except Failed as error:
-            _LOG.warning("%s; the next start goes on from there", error)
+            _LOG.warning("%s; it is tried again", error)
+
+    def _write_again(self) -> None:
+        try:
+            self._cut()
+        except Failed:  # its trouble is noted
+            self._wake.clear()  # the clock tries again: a full disk would have us make segments without a pause
 
 
 def _answer(waiting: _Waiting, error: Failed | None) -> None:

@@ -46,7 +46,7 @@ class FakeJournal:
     """How long that takes (seconds)."""
     before_finish: Callable[[], None] = lambda: None
 
-    def begin(self, row: Row) -> None:
+    def begin(self, row: Row, answer_bytes: int) -> None:
         self._check()
         if any(other["request_id"] == row["request_id"] for other in self.begun[len(self.rows) :]):
             raise InvalidInput("request log: it began before")

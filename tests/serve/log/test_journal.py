@@ -67,6 +67,13 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(asyncio.wait_for(work(), 60))
 
 
+async def sealed(journal: Journal, place: Place, name: str) -> None:
+    """A request, until it is in a partition."""
+    journal.begin(begun(name))
+    await journal.finish(ended(name))
+    await until(lambda: name in place.ids())
+
+
 async def until(holds: Callable[[], bool]) -> None:
     while not holds():
         await asyncio.sleep(0.01)
@@ -132,7 +139,7 @@ def test_a_long_text_is_redacted_off_the_loop_and_begins_and_ends_in_order(place
             journal.begin(begun("a", long))
             journal.begin(begun("b", long))
             await journal.finish(ended("a", long, messages=begun("a", long)["messages"]))
-            await until(lambda: all(one.written is None for one in journal._open.values()))
+            await until(lambda: all(one.redacting is None for one in journal._open.values()))
             killed = await place.killed()
             assert (killed.ids(), killed.ids("lost")) == (["a"], ["b"])
 
@@ -385,7 +392,7 @@ def test_what_could_not_be_logged_is_settled_while_the_journal_goes_on(
                 with pytest.raises(Failed):
                     await journal.finish(ended("a"))
             await until(lambda: place.ids("failed") == ["a"])  # in a partition
-            assert (journal._open, journal._carried()) == ({}, b"")
+            assert journal._open == {}
             journal.begin(begun("a"))  # its number is nobody's
             await journal.finish(ended("a"))
 
@@ -396,12 +403,11 @@ def test_what_could_not_be_logged_is_settled_while_the_journal_goes_on(
 def test_what_could_not_be_logged_when_the_journal_closes_is_its_last(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module.Writer, "_turn_over", lambda self: asyncio.sleep(0.01))
-
     async def work() -> None:
         async with place.running() as journal:
             journal.begin(begun("a"))
             with monkeypatch.context() as patch:
+                patch.setattr(writer_module.Writer, "_turn_over", lambda self: asyncio.sleep(0.01))
                 patch.setattr(os, "fdatasync", broken_sync)
                 with pytest.raises(Failed):
                     await journal.finish(ended("a"))
@@ -503,18 +509,150 @@ def test_a_half_written_row_is_taken_away_again(place: Place, monkeypatch: pytes
     assert (place.ids("failed"), place.ids("lost")) == (["a"], ["b"])
 
 
-def test_a_long_request_that_could_not_be_noted_can_still_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_request_whose_texts_could_not_be_noted_can_still_end(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.write
 
     async def work() -> None:
         async with place.running() as journal:
             with monkeypatch.context() as patch:
-                patch.setattr(os, "write", lambda file, data: real(file, b""))
                 journal.begin(begun("a", "word " * 2000))
-                await until(lambda: journal._open[("a", 1)].written is None)
-                assert not journal.has_room
-            await until(lambda: journal.has_room)
+                patch.setattr(os, "write", lambda file, data: real(file, b""))
+                await until(lambda: journal._open[("a", 1)].redacting is None)
+            assert (await place.killed()).ids("lost") == ["a"]
             await journal.finish(ended("a"))
+
+    run(work)
+    assert place.ids() == ["a"]
+
+
+def test_a_long_request_is_in_the_log_though_the_process_was_killed_before_it_was_redacted(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go = threading.Event()
+
+    async def work() -> None:
+        async with place.running() as journal:
+            monkeypatch.setattr(journal._redaction, "look", lambda row, known: may_go.wait() and {})
+            journal.begin(begun("a", f"{MAIL} " * 2000))
+            killed = await place.killed()
+            may_go.set()
+            assert killed.ids("lost") == ["a"]
+            assert [row["messages"] for row in logged(killed.log)] == [None]
+
+    run(work)
+    assert place.ids("lost") == ["a"]
+
+
+def test_what_is_open_is_not_written_again_with_each_segment(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "SEGMENT_BYTES", 20_000)
+    written, real = [], os.write
+
+    def write(file: int, data: bytes) -> int:
+        written.append(len(data))
+        return real(file, data)
+
+    async def work() -> None:
+        async with place.running(redact=False, seal_seconds=0.05) as journal:
+            monkeypatch.setattr(os, "write", write)
+            names = [f"open-{number}" for number in range(20)]
+            for name in names:
+                journal.begin(begun(name, "word " * 800))
+            for number in range(5):
+                await sealed(journal, place, str(number))
+            assert len(list(place.folder.glob("*.kept"))) > 1
+            for name in names:
+                await journal.finish(ended(name, messages=begun(name, "word " * 800)["messages"]))
+            await until(lambda: len(place.ids()) == 25 and not list(place.folder.glob("*.kept")))
+
+    run(work)
+    assert sum(written) < 2.5 * 20 * 4000
+
+
+def test_what_was_open_when_its_segment_was_sealed_is_lost_once_whenever_the_process_is_killed(place: Place) -> None:
+    async def work() -> None:
+        async with place.running(seal_rows=1) as journal:
+            for name in ("open", "ends"):
+                journal.begin(begun(name))
+            for name in ("a", "b"):
+                await sealed(journal, place, name)
+            await journal.finish(ended("ends"))
+            await until(lambda: "ends" in place.ids())
+            killed = await place.killed()
+            for _ in range(2):
+                assert (killed.ids(), killed.ids("lost")) == (["a", "b", "ends"], ["open"])
+                assert [path.name for path in killed.folder.iterdir()] == ["lock"]
+                await killed.recover()
+
+    run(work)
+    assert (place.ids(), place.ids("lost")) == (["a", "b", "ends"], ["open"])
+
+
+def test_a_segment_that_gets_no_name_is_handed_over_later_and_none_before_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = writer_module.closed_name, []
+
+    def stuck(path: Path, gateway: str) -> Path:
+        tries.append(path.name)
+        if len(tries) < 3:
+            raise Failed(f"{path} cannot be renamed")
+        return real(path, gateway)
+
+    monkeypatch.setattr(writer_module, "closed_name", stuck)
+
+    async def work() -> None:
+        async with place.running(seal_rows=1, seal_seconds=0.1) as journal:
+            for name in ("a", "b"):
+                journal.begin(begun(name))
+                await journal.finish(ended(name))
+            await until(lambda: place.ids() == ["a", "b"])
+
+    run(work)
+    assert set(tries[:3]) == {"000000001.open"}
+
+
+def test_room_is_reserved_before_a_request_is_worked_on_and_given_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(place.folder.parent)
+    free = LEAST_FREE_BYTES + 10 * 1024**2
+
+    async def work() -> None:
+        async with place.running() as journal:
+            file = place.folder / "reserve"
+            monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free - file.stat().st_size))
+            assert journal.has_room
+            with pytest.raises(Failed, match="must stay"):
+                journal.begin(begun("big"), answer_bytes=6 * 1024**2)
+            journal.begin(begun("a"), answer_bytes=4 * 1024**2)
+            assert file.stat().st_size >= 4 * 1024**2
+            with pytest.raises(Failed, match="must stay"):
+                journal.begin(begun("b"), answer_bytes=4 * 1024**2)
+            await journal.finish(ended("a"))
+            journal.begin(begun("b"), answer_bytes=4 * 1024**2)
+            assert journal._reserve.taken == journal._open["b", 1].reserved
+
+    run(work)
+    assert (place.ids(), place.ids("lost")) == (["a"], ["b"])
+
+
+def test_a_row_that_finds_the_disk_full_gets_what_was_reserved_for_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.write
+
+    async def work() -> None:
+        async with place.running() as journal:
+            journal.begin(begun("a"), answer_bytes=100_000)
+            full = (place.folder / "reserve").stat().st_size
+
+            def write(file: int, data: bytes) -> int:
+                return real(file, data if len(data) <= full - (place.folder / "reserve").stat().st_size else b"")
+
+            monkeypatch.setattr(os, "write", write)
+            await journal.finish(ended("a", "word " * 10_000))
 
     run(work)
     assert place.ids() == ["a"]
