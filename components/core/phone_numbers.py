@@ -8,10 +8,11 @@ through the library decides, so that what is found is what it finds.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberMatcher
+from phonenumbers.re_util import enable_pattern_cache
 
 _TYPES = (
     "fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "personal_number", "voip", "pager", "uan",
@@ -19,6 +20,8 @@ _TYPES = (
 )  # fmt: skip
 _LONGEST_CODE = 3
 _NOTHING = re.compile(r"(?!)")
+# Python keeps 512 expressions and the world's plans have more: numbers of many countries took 70 µs a character.
+enable_pattern_cache()
 
 
 class Matcher(PhoneNumberMatcher):
@@ -47,18 +50,21 @@ def may_hold_phone(text: str, region: str | None) -> bool:
 
 
 def _may_be(text: str, region: str | None) -> bool:
-    """Whether ``text`` as a whole could be a valid number: of its digits, those at the end are one."""
+    """Whether ``text`` as a whole could be a valid number."""
     digits, own = _digits(text), _plan_of(region)
     code = _calling_code(digits) if text.startswith("+") else None
     if code is None and (abroad := own.abroad.match(digits)):
-        code = _calling_code(digits[abroad.end() :])
+        digits = digits[abroad.end() :]
+        code = _calling_code(digits)
     plan = own if code is None else _plan(code)
-    return bool(own.transforms or plan.transforms or plan.at_end.search(digits) or own.at_end.search(digits))
+    return bool(plan.transforms or plan.whole.fullmatch(digits))
 
 
 class _Plan:
-    """The valid numbers of a calling code, without that code. ``transforms``: what is dialled may not be within them,
-    so that only the library can say."""
+    """The valid numbers of a calling code: ``inside`` other digits, and ``whole`` as they are dialled.
+
+    ``transforms``: what is dialled may be unlike the number, so that only the library can say.
+    """
 
     def __init__(self, code: int, main: Any = None) -> None:
         patterns = set()
@@ -67,18 +73,20 @@ class _Plan:
             found = [getattr(metadata, name) for name in _TYPES]
             patterns |= {one.national_number_pattern for one in found if one and one.national_number_pattern}
         number = "|".join(sorted(patterns)) or "(?!)"
-        self.inside, self.at_end = re.compile(number), re.compile(rf"(?:{number})\Z")
+        prefix = (main and main.national_prefix_for_parsing) or ""
+        self.inside = re.compile(number)
+        self.whole = re.compile(rf"(?:{code})?(?:{prefix})?(?:{number})")
         self.abroad = re.compile(main.international_prefix) if main and main.international_prefix else _NOTHING
         self.transforms = bool(main and main.national_prefix_transform_rule)
 
 
-@lru_cache
+@cache
 def _plan(code: int) -> _Plan:
     region = COUNTRY_CODE_TO_REGION_CODE[code][0]
     return _Plan(code, PhoneMetadata.metadata_for_region_or_calling_code(code, region))
 
 
-@lru_cache
+@cache
 def _plan_of(region: str | None) -> _Plan:
     """The plan of a country; without one, nothing is a number that has no code before it."""
     metadata = PhoneMetadata.metadata_for_region(region, None) if region else None
