@@ -22,7 +22,7 @@ from pathlib import Path
 
 import click
 
-from components.core.errors import Conflict, Failed, InvalidInput, Unreachable
+from components.core.errors import Conflict, Failed, InvalidInput, Refused
 from components.core.moment import parse_moment
 from components.core.run import Run
 from components.core.store import Store
@@ -39,8 +39,9 @@ from pipelines.runs import Launch, RunFolder, Runs, replace_text
 FOLDER, SCHEDULES = "runs", "schedules"
 LOOK_SECONDS = (1.0, 15.0)
 """How often a run is looked at: at first, and at most, once nothing has changed for a while."""
-LEASE = timedelta(seconds=90)
-"""A submitter that has claimed a run and of whom the service has not heard for so long is taken for dead."""
+LEASE = timedelta(minutes=10)
+"""A submitter that has claimed a run and of whom the service has not heard for so long is taken for dead: longer than
+all calls of a submission take together, and than clocks differ."""
 ENOUGH = 20
 """So many scheduled runs in a row that are known already, from the newest back, and all older ones are."""
 PATIENCE = timedelta(minutes=15)
@@ -75,8 +76,8 @@ class CloudRuns:
         ask, code = replace(ask, spec=digest), code_digests()
         while True:
             launch = launch_of(ask, now, attempt).model_copy(update={"code": code})
-            folder = self._claim(launch)
-            state = self._submitted(launch, text)
+            launch = self._claim(launch)  # as whoever was first says it, the moment too
+            folder, state = self._mirror(launch), self._submitted(launch, text)
             run = self._look(folder, launch, state)
             if not run.given_up:
                 return folder
@@ -127,7 +128,7 @@ class CloudRuns:
         state = self.service.find(folder.run)
         if state is None:
             raise Unsubmitted(
-                f"run {folder.run}: the service has no job of it; run the same command again to submit it"
+                f"run {folder.run}: the service has no job of it; ask for it again, with `--now {folder.launch().now}`"
             )
         return self._look(folder, folder.launch(), state)
 
@@ -138,10 +139,13 @@ class CloudRuns:
         while True:
             try:
                 run = self.refresh(folder)
-            except Unreachable as error:
+            except Unsubmitted:
+                raise
+            except (Failed, Refused) as error:  # the service or the store is away, or a login has ended
                 away = away or self.clock()
-                if self.clock() - away > PATIENCE:
-                    raise Failed(f"{error}; the run goes on: `sluice status {folder.run}` finds it again") from error
+                if isinstance(error, Refused) or self.clock() - away > PATIENCE:
+                    again = f"the run goes on: `sluice status {folder.run} --follow` follows it again"
+                    raise Failed(f"{error}; {again}") from error
                 self._tell(f"{error}; waiting for it, the run goes on")
             else:
                 away = None
@@ -165,21 +169,30 @@ class CloudRuns:
         """What a step printed, so far."""
         return self.service.log(folder.run, step)
 
-    def _claim(self, launch: Launch) -> RunFolder:
+    def _claim(self, launch: Launch) -> Launch:
         """Says that this run is wanted; whoever says it first has said it for all."""
         key = f"{FOLDER}/{launch.run}/launch.json"
         if not self.store.create(key, launch.to_bytes()):
             launch = Launch.read(self.store.read(key), key)
-        return self._mirror(launch)
+        return launch
 
     def _submitted(self, launch: Launch, text: str) -> JobState:
-        """The run's job. A service that takes one name twice gets only one of those who ask at once to submit."""
-        found = self.service.find(launch.run)
-        if found is not None:
-            return found
-        if not self._is_ours(launch):
-            raise Conflict(f"run {launch.run}: another process is submitting it; ask again in {LEASE.seconds} s")
-        return self.service.submit(job_of(launch, text, self.environment))
+        """The run's job. A service that takes one name twice gets only one of those who ask at once to submit.
+
+        Raises Unsubmitted for what the service says against it, which is no fault of the run and may be mended, and
+        InvalidInput for a graph that wants what nobody gave.
+        """
+        job = job_of(launch, text, self.environment)
+        try:
+            found = self.service.find(launch.run)
+            if found is not None:
+                return found
+            if not self.service.takes_a_name_once and not self._is_ours(launch):
+                minutes = LEASE.seconds // 60
+                raise Conflict(f"run {launch.run}: another process is submitting it; ask again in {minutes} minutes")
+            return self.service.submit(job)
+        except (InvalidInput, Refused, Failed) as error:
+            raise Unsubmitted(f"{error}; for this very run ask with `--now {launch.now}`") from error
 
     def _is_ours(self, launch: Launch) -> bool:
         """Whether we may submit: the claims of others before us are older than the lease."""

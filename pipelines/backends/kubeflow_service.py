@@ -49,6 +49,8 @@ _PLUMBING = re.compile(r"root|root-driver|.*-driver|executor(\(\d+\))?|.*-iterat
 class KubeflowService:
     """One environment's server. Opening it asks nothing; the server's version is read at the first call."""
 
+    takes_a_name_once = False
+
     def __init__(self, environment: KubeflowEnvironment, timeout: tuple[float, float] = TIMEOUT) -> None:
         import kfp_server_api  # type: ignore[import-untyped]
         import urllib3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +38,7 @@ def sentence(where: str, error: Any) -> SluiceError:
         words = str(said.get("message") or said.get("error") or said)
     except (ValueError, AttributeError):
         words = str(error.body or error.reason or "")
+    words = re.sub(r"(?i)\bbearer\s+\S+", "Bearer …", words)  # some repeat what they were sent
     words = f"{where} answered {error.status}: {words.strip()[:400]}"
     if error.status == 429 or error.status >= 500:
         wait = (error.headers or {}).get("Retry-After")

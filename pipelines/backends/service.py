@@ -106,6 +106,9 @@ class ScheduleState:
 class Service(Protocol):
     """A pipeline service in one environment."""
 
+    takes_a_name_once: bool
+    """Whether it refuses a second job of one name: of many who submit at once one succeeds."""
+
     def submit(self, job: Job) -> JobState:
         """Starts a job, or finds the one of the same run id, also where a call that timed out had arrived."""
 

@@ -53,6 +53,8 @@ _TASKS = {
 class VertexService:
     """Vertex AI Pipelines in one project and region."""
 
+    takes_a_name_once = True
+
     def __init__(self, environment: VertexEnvironment, *, seconds: float = SECONDS) -> None:
         """``seconds``: how long one call may take."""
         self.environment, self.seconds = environment, seconds

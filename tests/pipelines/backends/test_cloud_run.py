@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from components.core.errors import Conflict, Failed, InvalidInput, Unreachable
+from components.core.errors import Conflict, Failed, InvalidInput, Refused, Unreachable
 from components.core.report import Report, Rows
 from components.core.run import EstimatedCost, Run, State
 from components.core.store import Store
@@ -44,11 +44,14 @@ SPEC = json.dumps(
 class FakeService:
     """A service in memory. It does not imitate SDKs and errors: those have tests of their own."""
 
+    takes_a_name_once = False
+
     def __init__(self) -> None:
         self.submitted: list[Job] = []
         self.states: dict[str, JobState] = {}
         self.logs: dict[str, str] = {}
         self.away = 0
+        self.refused = ""
         self.lost = False
         """Whether the next submission arrives and its answer does not."""
 
@@ -61,6 +64,8 @@ class FakeService:
         return self.states[job.run]
 
     def find(self, run: str) -> JobState | None:
+        if self.refused:
+            raise Refused(self.refused)
         if self.away:
             self.away -= 1
             raise Unreachable("the service does not answer")
@@ -160,7 +165,7 @@ def test_of_many_who_ask_at_once_one_submits(machine: Machine) -> None:
 
 def test_a_submission_that_arrived_without_an_answer_is_found_and_not_repeated(machine: Machine) -> None:
     machine.service.lost = True
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unsubmitted, match="for this very run ask with `--now 2026-01-01T00:00:00"):
         machine.runs.start(machine.ask)
     machine.runs.start(machine.ask)
     assert len(machine.service.submitted) == 1
@@ -168,15 +173,40 @@ def test_a_submission_that_arrived_without_an_answer_is_found_and_not_repeated(m
 
 def test_a_submitter_that_died_is_taken_over_from_after_its_lease(machine: Machine, tmp_path: Path) -> None:
     machine.service.lost = True
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unsubmitted, match="for this very run ask with `--now 2026-01-01T00:00:00"):
         machine.runs.start(machine.ask)
     machine.service.states.clear()  # it never arrived
     there = other(machine, tmp_path)
-    with pytest.raises(Conflict, match="another process is submitting it; ask again in 90 s"):
+    there.now += LEASE / 2  # a clock that is ahead takes nothing over
+    with pytest.raises(Conflict, match="another process is submitting it; ask again in 10 minutes"):
         there.runs.start(there.ask)
-    there.now += LEASE + timedelta(seconds=1)
+    there.now += LEASE
     there.runs.start(there.ask)
     assert len(machine.service.submitted) == 2
+
+
+def test_a_request_that_two_carry_out_has_the_moment_of_whoever_was_first(machine: Machine, tmp_path: Path) -> None:
+    asked, there = replace(machine.ask, asked_by="f" * 64), other(machine, tmp_path)
+    first = machine.runs.start(asked)
+    second = there.runs.start(replace(asked, now="2026-03-03T00:00:00+00:00"))
+    assert second.run == first.run
+    assert {folder.read().now for folder in (first, second)} == {asked.now}
+
+
+def test_what_the_service_has_against_a_submission_may_be_mended(machine: Machine) -> None:
+    machine.service.refused = "it is not known who asks"
+    with pytest.raises(Unsubmitted, match="it is not known who asks"):
+        machine.runs.start(machine.ask)
+    machine.service.refused = ""
+    machine.now += LEASE + timedelta(seconds=1)
+    assert machine.runs.start(machine.ask).run
+
+
+def test_a_login_that_ends_ends_the_following_and_not_the_run(machine: Machine) -> None:
+    folder = machine.runs.start(machine.ask)
+    machine.service.refused = "it is not known who asks"
+    with pytest.raises(Failed, match=f"who asks; the run goes on: `sluice status {folder.run} --follow`"):
+        [*machine.runs.follow(folder)]
 
 
 def test_after_a_failure_the_same_is_another_attempt_and_after_a_success_it_is_the_same_run(machine: Machine) -> None:
@@ -256,7 +286,7 @@ def test_following_outlasts_a_service_that_is_away_for_minutes_and_not_for_ever(
     assert capsys.readouterr().err.count("waiting for it, the run goes on") == 1
     again = machine.runs.start(replace(machine.ask, now="2026-01-02T00:00:00+00:00"))
     machine.service.away, began = 10**6, machine.now
-    with pytest.raises(Failed, match=f"`sluice status {again.run}` finds it again"):
+    with pytest.raises(Failed, match=f"`sluice status {again.run} --follow` follows it again"):
         list(machine.runs.follow(again))
     assert machine.now - began > PATIENCE
 
@@ -273,7 +303,7 @@ def test_a_run_that_was_claimed_and_never_submitted_says_how_to_go_on(machine: M
     folder = machine.runs.start(machine.ask)
     machine.service.states.clear()
     there = other(machine, tmp_path)
-    with pytest.raises(Unsubmitted, match="run the same command again to submit it"):
+    with pytest.raises(Unsubmitted, match="ask for it again, with `--now"):
         there.runs.find(folder.run)
 
 

@@ -43,7 +43,7 @@ def server() -> Iterator[Server]:
 
 def service(server: Server, **more: object) -> KubeflowService:
     shipped = load_environment("kubeflow").model_dump(mode="json")
-    return KubeflowService(KubeflowEnvironment.model_validate({**shipped, "host": server.address, **more}), (5, 1))
+    return KubeflowService(KubeflowEnvironment.model_validate({**shipped, "host": server.address, **more}), (5, 2))
 
 
 def table(cron: str = "30 6 * * 1", **more: object) -> Timetable:
@@ -160,7 +160,7 @@ def test_a_zone_that_the_server_does_not_know_is_refused(server: Server) -> None
 def test_what_goes_wrong_is_a_sentence_and_nothing_happens_twice(
     server: Server, operation: str, how: int | str
 ) -> None:
-    server.fail(operation, how, headers={"Retry-After": "7"} if how == 429 else {}, seconds=1.5)
+    server.fail(operation, how, headers={"Retry-After": "7"} if how == 429 else {}, seconds=2.5)
     opened, met = service(server), list[SluiceError]()
     try:
         opened.submit(JOB)
@@ -214,7 +214,7 @@ def test_each_operation_tells_a_fault_in_a_sentence_and_works_when_it_has_passed
     opened = service(busy)
     if asked == "resume":
         opened.pause("nightly")
-    busy.fail(operation, how, headers={"Retry-After": "7"} if how == 429 else {}, seconds=1.5)
+    busy.fail(operation, how, headers={"Retry-After": "7"} if how == 429 else {}, seconds=2.5)
     kind = {401: Refused, 403: Refused, 404: InvalidInput, 409: Conflict}.get(how, Unreachable)
     if (asked, how) == ("log", 404):
         assert opened.log(JOB.run, "observe") == ""  # the pod is gone, and that is no fault
