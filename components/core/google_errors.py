@@ -55,7 +55,7 @@ class Caller:
             try:
                 return self.call(asked, work)
             except Unreachable as error:
-                wait = _retry_after(error.__cause__) or WAIT_SECONDS[0] * 2**number
+                wait = retry_after(error.__cause__) or WAIT_SECONDS[0] * 2**number
                 if number + 1 == TRIES or wait > WAIT_SECONDS[1]:
                     raise
                 self.sleep(wait)
@@ -73,8 +73,8 @@ class Caller:
             return Unreachable(f"{where}: no answer in time; ask again, it is done once only")
         if isinstance(error, auth.TransportError | requests.RequestException | ConnectionError):
             return Unreachable(
-                f"{where}: the connection broke ({_words(error)}); ask again when the network is back, it is done once"
-                " only"
+                f"{where}: the connection broke ({words_of(error)}); ask again when the network is back, it is done"
+                " once only"
             )
         # A login that cannot be renewed is a DefaultCredentialsError there too, but it was there.
         if isinstance(error, auth.DefaultCredentialsError) and not isinstance(error, auth.InvalidOperation):
@@ -83,11 +83,11 @@ class Caller:
                 " it under an account of the cloud"
             )
         if isinstance(error, auth.GoogleAuthError):
-            return _unknown_asker(where, _words(error))
+            return _unknown_asker(where, words_of(error))
         return None
 
     def _answered(self, where: str, error: Any) -> SluiceError:
-        code, words = int(error.code or 0), _words(error)
+        code, words = int(error.code or 0), words_of(error)
         if code == 400:
             return InvalidInput(f"{where}: not accepted: {words}; mend the recipe or the environment")
         if code == 401:
@@ -127,7 +127,7 @@ def _unknown_asker(where: str, words: str) -> Refused:
     )
 
 
-def _words(error: BaseException) -> str:
+def words_of(error: BaseException) -> str:
     """The service's own words, in one line."""
     text = str(getattr(error, "message", "") or error) or type(error).__name__
     text = re.sub(r"^[A-Z]+ https?://\S+: ", "", text)  # over REST the client puts what was called before them
@@ -135,11 +135,11 @@ def _words(error: BaseException) -> str:
 
 
 def _when(error: Any) -> str:
-    seconds = _retry_after(error)
+    seconds = retry_after(error)
     return f"ask again in {seconds:g} s" if seconds else "ask again in a minute"
 
 
-def _retry_after(error: Any) -> float | None:
+def retry_after(error: Any) -> float | None:
     """Seconds after which the service wants to be asked again; None where it does not say."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     with suppress(TypeError, ValueError):

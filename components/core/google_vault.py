@@ -6,28 +6,22 @@ is harmless to repeat, and is made again a few times where the fault passes by i
 
 from __future__ import annotations
 
-import os
-import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from google.api_core.exceptions import GoogleAPICallError
-from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError, TransportError
 from requests.exceptions import RequestException  # type: ignore[import-untyped, unused-ignore]
 
 from components.core.errors import Failed, InvalidInput, SluiceError
+from components.core.google_clients import rest_options
+from components.core.google_errors import TRIES, WAIT_SECONDS, retry_after, words_of
 
 T = TypeVar("T")
-SECONDS, TRIES = 30.0, 3
-"""How long one call may take, and how often it is made."""
-WAIT_SECONDS = (1.0, 30.0)
-"""How long is waited before a call is made again: at first, doubled each time; and the longest that the vault may ask
-for in ``Retry-After``."""
+SECONDS = 30.0
+"""How long one call may take."""
 PASSING = (408, 429, 500, 502, 503, 504)
 LOGIN = "renew the login (`gcloud auth application-default login`), or see which account this runs as"
 
@@ -62,18 +56,10 @@ class Vault:
 
     def _connected(self) -> Any:
         """The client, over REST: it needs no channel of its own that would outlive one call."""
-        fake = os.environ.get(self.fake, "")
-        if not fake:
-            return self.client(transport="rest")
-        if urlsplit(fake).hostname not in ("127.0.0.1", "localhost", "::1"):
-            raise InvalidInput(
-                f"{self.fake}: {fake} is not on this machine, and a fake elsewhere is not asked; unset it"
-            )
-        return self.client(transport="rest", credentials=AnonymousCredentials(), client_options={"api_endpoint": fake})
+        return self.client(**rest_options(self.fake))
 
     def _told(self, where: str, error: Exception) -> SluiceError:
-        text = re.sub(r"^[A-Z]+ https?://\S+: ", "", str(getattr(error, "message", "") or error))  # what was called
-        words = " ".join(text.split())[:300].rstrip(".") or type(error).__name__
+        words = words_of(error)[:300]
         if isinstance(error, Corrupted):
             return Failed(f"{where}: {TRIES} answers were corrupted on their way: {words}; see what stands between")
         if isinstance(error, GoogleAPICallError):
@@ -92,10 +78,9 @@ def _wait(error: Exception, number: int) -> float | None:
     if isinstance(error, GoogleAPICallError):
         if error.code not in PASSING and not _checksum(error):
             return None
-        headers = getattr(error.response, "headers", None) or {}
-        with suppress(TypeError, ValueError):
-            wanted = float(headers.get("Retry-After", ""))
-            return wanted if 0 <= wanted <= WAIT_SECONDS[1] else None
+        wanted = retry_after(error)
+        if wanted is not None:
+            return wanted if wanted <= WAIT_SECONDS[1] else None
         return backoff
     return None if isinstance(error, GoogleAuthError) and not isinstance(error, TransportError) else backoff
 

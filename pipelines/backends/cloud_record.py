@@ -40,7 +40,9 @@ def record(launch: Launch, spec: dict[str, Any], job: JobState, store: Store, lo
     )  # fmt: skip
     steps, verdict = list[StepRun](), State.DONE
     planned = step_runs(spec)
-    leaves = {name: leave_of(log(name)) for name, task in job.tasks.items() if task.state in (State.DONE, State.FAILED)}
+    # A log is a call of the service: it is not asked for where the service handed the report on.
+    silent = (name for name, one in job.tasks.items() if one.state in (State.DONE, State.FAILED) and not one.report)
+    leaves = {name: leave_of(log(name)) for name in silent}
     reports = _reports(spec, [step.name for step in planned], job.tasks, leaves, store)
     for step in planned:
         task = job.tasks.get(step.name)
@@ -78,9 +80,11 @@ def _step(step: StepRun, task: TaskState, leave: Leave, report: Report | None) -
         said = leave if leave and leave["exit_code"] else None
         error = said["message"] if said else f"{step.title}: {task.error or 'ended without a word'}"
         code = said["exit_code"] if said else int(ExitCode.FAILED)
-    older = report is not None and bool(task.started) and parse_moment(report.started) < parse_moment(task.started)
+    reused = False
+    if report is not None and leave is None and not task.report and task.started:  # found by who read its outputs
+        reused = parse_moment(report.started) < parse_moment(task.started)
     update = {
-        "state": task.state, "cached": task.cached or (leave is None and older), "attempts": task.attempts,
+        "state": task.state, "cached": task.cached or reused, "attempts": task.attempts,
         "started": task.started, "seconds": round(task.seconds, 3), "error": error, "exit_code": code,
         **reported(report.key if report else "", report),
     }  # fmt: skip

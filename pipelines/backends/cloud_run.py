@@ -102,7 +102,7 @@ class CloudRuns:
         found = []
         for key in self.store.list(FOLDER):
             run, _, name = key.removeprefix(f"{FOLDER}/").partition("/")
-            if name == "launch.json" and not (self.runs.folder / run / "launch.json").exists():
+            if name == "launch.json" and not self._is_mirrored(run):
                 found.append(Launch.read(self.store.read(key), key))
         for launch in sorted(found, key=lambda one: one.now):
             self._mirror(launch)
@@ -111,14 +111,20 @@ class CloudRuns:
         """Writes down what schedules have started since somebody last looked: nobody of ours was there then."""
         known = 0
         for job in self.service.jobs():
-            template = f"{SCHEDULES}/{job.schedule}.json"
-            if not job.schedule or not self.store.exists(template):
+            if not job.schedule:
                 continue
-            launch = Launch.read(self.store.read(template), template)
-            ours = launch.model_copy(update={"run": job.run, "now": job.scheduled or job.started})
-            known = 0 if self.store.create(f"{FOLDER}/{job.run}/launch.json", ours.to_bytes()) else known + 1
+            template = f"{SCHEDULES}/{job.schedule}.json"
+            if self._is_mirrored(job.run):
+                known += 1
+            elif self.store.exists(template):
+                launch = Launch.read(self.store.read(template), template)
+                ours = launch.model_copy(update={"run": job.run, "now": job.scheduled or job.started})
+                known = 0 if self.store.create(f"{FOLDER}/{job.run}/launch.json", ours.to_bytes()) else known + 1
             if known >= ENOUGH:
                 return
+
+    def _is_mirrored(self, run: str) -> bool:
+        return (self.runs.folder / run / "launch.json").exists()
 
     def refresh(self, folder: RunFolder) -> Run:
         """Asks the service how far a run is, and records it. Raises Unsubmitted where it has no job."""

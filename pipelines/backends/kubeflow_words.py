@@ -13,7 +13,7 @@ import yaml
 from components.core.errors import Conflict, InvalidInput, Refused, SluiceError, Unreachable
 from components.core.run import State
 from pipelines.backends.service import SCHEDULED_AT, Job, TaskState
-from pipelines.compile import forbid_caching, parameters_of
+from pipelines.compile import parameters_of
 
 STATES = {
     "PENDING": State.PENDING, "RUNNING": State.RUNNING, "PAUSED": State.RUNNING, "CANCELING": State.RUNNING,
@@ -55,8 +55,7 @@ def sentence(where: str, error: Any) -> SluiceError:
 def documents(job: Job) -> dict[str, Any]:
     """A compiled graph as the server takes it: the pipeline, and what Kubernetes is to add where there is that."""
     spec, *platform = yaml.load_all(job.text, Loader=yaml.CSafeLoader)
-    if not job.use_cache or job.start_from:
-        forbid_caching(spec, job.start_from if job.use_cache else "")
+    job.limit_caching(spec)
     return {"pipeline_spec": spec, "platform_spec": platform[0]} if platform else dict(spec)
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from components.core.run import State
+from pipelines.compile import forbid_caching
 from pipelines.environment import KubeflowEnvironment, VertexEnvironment
 
 SCHEDULED_AT = "{{$.pipeline_job_schedule_time_utc}}"
@@ -35,6 +36,13 @@ class Job:
     use_cache: bool = True
     start_from: str = ""
     """A task that is not answered from the cache, and so neither is what reads its outputs."""
+
+    def limit_caching(self, spec: dict[str, Any]) -> None:
+        """Has the specification of its graph say which tasks are worked on anew."""
+        if not self.use_cache:
+            forbid_caching(spec)
+        elif self.start_from:
+            forbid_caching(spec, self.start_from)
 
 
 @dataclass(frozen=True)

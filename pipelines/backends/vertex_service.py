@@ -228,11 +228,10 @@ class VertexService:
         return self._jobs.get_pipeline_job({"name": self._name("pipelineJobs", run)}, timeout=self.seconds)
 
     def _job(self, job: Job) -> dict[str, Any]:
-        from pipelines.compile import forbid_caching, load_spec
+        from pipelines.compile import load_spec
 
         spec, environment = load_spec(job.text), self.environment
-        if not job.use_cache or job.start_from:
-            forbid_caching(spec, job.start_from if job.use_cache else "")
+        job.limit_caching(spec)
         made: dict[str, Any] = {
             "display_name": job.run,
             "pipeline_spec": spec,

@@ -57,7 +57,13 @@ def serving(environment: LocalEnvironment, add_model) -> Manifest:
 
 
 @pytest.fixture
-def sluice(environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def sluice(environment, typed):
+    """Types a command in the project; returns exit code, output and complaints."""
+    return typed
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Types a command; returns exit code, output and complaints."""
 
     def typed(*words: str) -> tuple[int, str, str]:

@@ -16,7 +16,6 @@ from components.core.decision import DecisionKind
 from components.core.errors import Failed, InvalidInput, Refused
 from components.core.signing import sign, verify
 from components.core.trust import PEOPLE, SERVICES, TrustRoots, read_trust
-from pipelines.cli import main
 from pipelines.environment import LocalEnvironment, environment_from, load_environment
 from pipelines.keys import (
     add_key,
@@ -426,19 +425,6 @@ def test_trust_roots_where_no_change_can_be_held_against_another_are_not_changed
 
 
 # The command line.
-
-
-@pytest.fixture
-def sluice(environment: LocalEnvironment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Types a command; returns exit code, output and complaints."""
-
-    def typed(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sluice", *words])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return int(end.value.code or 0), *capsys.readouterr()
-
-    return typed
 
 
 def test_a_keys_life_on_the_command_line(environment: LocalEnvironment, sluice) -> None:

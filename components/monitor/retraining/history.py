@@ -17,7 +17,7 @@ from components.core.decision import FOLDER, Decision, DecisionKind, Evidence, R
 from components.core.errors import InvalidInput, Refused
 from components.core.manifest import Manifest, Parent, Reference, read_manifest
 from components.core.moment import parse_moment
-from components.core.report import Report
+from components.core.report import REPORT, Report
 from components.core.signing import SKEW, verify
 from components.core.store import Store
 from components.core.trust import TrustRoots
@@ -100,7 +100,7 @@ def cpu_hours(store: Store, model: Reference) -> float:
         if manifest is None or (named is not model and manifest.producer.step == "export"):
             continue
         folder = "/".join(named.key.split("/")[:2])
-        seconds[folder] = _cpu_seconds(store, f"{folder}/report.json")
+        seconds[folder] = _cpu_seconds(store, f"{folder}/{REPORT}")
         waiting += [parent for parent in manifest.parents if parent.key]
     return sum(seconds.values()) / 3600
 

@@ -7,16 +7,15 @@ a version names the model's folder for Vertex AI to deploy from; Google's client
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from components.core.errors import Conflict, Failed, InvalidInput, Unreachable
+from components.core.google_clients import rest_options
 from components.core.google_errors import Absent, Caller
 from components.core.google_operations import LOOK_SECONDS, SECONDS, await_end, operations_of
 from components.core.manifest import Manifest
@@ -233,17 +232,9 @@ class VertexRegistry:
 
     @cached_property
     def _client(self) -> Any:
-        from google.auth.credentials import AnonymousCredentials
         from google.cloud.aiplatform_v1.services.model_service import ModelServiceClient
 
-        fake = os.environ.get(FAKE, "")
-        if not fake:
-            address = f"https://{self._region}-aiplatform.googleapis.com"
-            return ModelServiceClient(transport="rest", client_options={"api_endpoint": address})
-        if urlsplit(fake).hostname not in ("127.0.0.1", "localhost", "::1"):
-            raise InvalidInput(f"{FAKE}: {fake} is not on this machine, and a fake elsewhere is not asked; unset it")
-        options = {"api_endpoint": fake}
-        return ModelServiceClient(transport="rest", credentials=AnonymousCredentials(), client_options=options)
+        return ModelServiceClient(**rest_options(FAKE, f"https://{self._region}-aiplatform.googleapis.com"))
 
 
 def _digest(field: str) -> bool:

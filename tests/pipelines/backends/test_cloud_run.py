@@ -50,6 +50,8 @@ class FakeService:
         self.submitted: list[Job] = []
         self.states: dict[str, JobState] = {}
         self.logs: dict[str, str] = {}
+        self.read = set[str]()
+        """Tasks whose logs were asked for."""
         self.away = 0
         self.refused = ""
         self.lost = False
@@ -78,6 +80,7 @@ class FakeService:
         self.states[run] = replace(self.states[run], state=State.CANCELLED)
 
     def log(self, run: str, task: str) -> str:
+        self.read.add(task)
         return self.logs.get(task, "")
 
     def tell(self, run: str, state: State, **tasks: Any) -> None:
@@ -239,6 +242,7 @@ def test_a_run_is_followed_to_its_end_and_recorded_from_its_steps_reports(machin
     assert last is not None
     assert (last.state, last.exit_code, last.requests) == (State.DONE, 0, ("r" * 64,))
     assert (last.steps[0].rows_in, last.steps[0].rows_out, last.cost.wall_seconds) == (3, 3, 4.0)
+    assert machine.service.read == {"decide", "request"}  # the report of the first was handed on
     assert there.runs.log(folder, "request").startswith("noise")
 
 
