@@ -220,9 +220,10 @@ def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
     """A port that nobody listens on: the wanted one, if it is.
 
     Raises Failed where there is none below those that the system gives to outgoing connections: among those, a server
-    that is started again would find its port taken by a client that had tried to reach it.
+    that is started again would find its port taken by a client that had tried to reach it. Which one is the system's
+    chance: two processes that a training has given one seed would take the same, one after the other.
     """
-    tried = random.sample(range(*PORTS), 200)
+    tried = random.SystemRandom().sample(range(*PORTS), 200)
     for port in (wanted, *tried) if wanted else tried:
         if not is_taken(host, port):
             return port

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -133,6 +134,14 @@ def test_a_free_port_is_the_wanted_one_unless_somebody_has_it() -> None:
             check_free("127.0.0.1", taken)
     assert free_port(wanted=taken) == taken
     check_free("127.0.0.1", taken)
+
+
+def test_two_processes_with_one_seed_take_other_ports() -> None:
+    taken = set()
+    for _ in range(8):
+        random.seed(7)
+        taken.add(free_port())
+    assert len(taken) > 1
 
 
 def test_an_address_of_another_machine_is_a_sentence() -> None:

@@ -1,8 +1,8 @@
 """Trains and is killed: ``python -m tests.train.finetune.crashing``, a list of cases as JSON on standard input.
 
 A case names a store, the manifests in it, settings and when to die: ``{"upload": n}``, in the middle of the n-th upload
-of a checkpoint's file; ``{"marker": n}``, before the n-th marker; ``{"seconds": s}``, after so long. The process
-imports once and forks for each case, before any thread of PyTorch has started.
+of a checkpoint's file; ``{"marker": n}``, before the n-th marker; ``{"marked": n, "seconds": s}``, so long after the
+n-th marker, at whatever the training does then. The process imports once and forks for each case, before any thread of PyTorch has started.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,17 @@ def _kill_at_marker(number: int) -> None:
     Store.write = write  # type: ignore[method-assign]
 
 
+def _kill_later(number: int, seconds: float) -> None:
+    left, whole = iter(range(number - 1, -1, -1)), Store.write
+
+    def write(self: Store, key: str, data: bytes) -> None:
+        whole(self, key, data)
+        if key.endswith(checkpoints.MARKER) and next(left, None) == 0:
+            threading.Timer(seconds, _die).start()
+
+    Store.write = write  # type: ignore[method-assign]
+
+
 def _train(case: dict[str, Any]) -> None:
     store = Store(case["store"])
     tokens, model = (Manifest.read(store.read(case[name]), case[name]) for name in ("tokens", "model"))
@@ -60,6 +71,8 @@ def _train(case: dict[str, Any]) -> None:
         _kill_in_upload(plan["upload"])
     if "marker" in plan:
         _kill_at_marker(plan["marker"])
+    if "marked" in plan:
+        _kill_later(plan["marked"], plan["seconds"])
     finetune(Attempt(store, "finetune"), tokens, model, "", Finetune.decode(case["settings"]))
 
 
@@ -68,9 +81,6 @@ def _run(case: dict[str, Any]) -> int:
     if child == 0:
         _train(case)
         os._exit(0)
-    if "seconds" in case["die"]:
-        time.sleep(case["die"]["seconds"])
-        os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
