@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from components.core.errors import ExitCode
-from components.core.moment import parse_moment
 from components.core.report import Report
 from components.core.run import Run, State, StepRun
 from components.core.store import Store
@@ -40,9 +39,9 @@ def record(launch: Launch, spec: dict[str, Any], job: JobState, store: Store, lo
     )  # fmt: skip
     steps, verdict = list[StepRun](), State.DONE
     planned = step_runs(spec)
-    # A log is a call of the service: it is not asked for where the service handed the report on.
-    silent = (name for name, one in job.tasks.items() if one.state in (State.DONE, State.FAILED) and not one.report)
-    leaves = {name: leave_of(log(name)) for name in silent}
+    # A log is a call of the service: it is not asked for where the report was handed on, nor where nothing has run.
+    ran = (name for name, one in job.tasks.items() if one.state in (State.DONE, State.FAILED) and not one.cached)
+    leaves = {name: leave_of(log(name)) for name in ran if not job.tasks[name].report}
     reports = _reports(spec, [step.name for step in planned], job.tasks, leaves, store)
     for step in planned:
         task = job.tasks.get(step.name)
@@ -74,17 +73,14 @@ def _reports(
 
 
 def _step(step: StepRun, task: TaskState, leave: Leave, report: Report | None) -> StepRun:
-    """What is known of one step. One whose report is older than the task was answered from the service's cache."""
+    """What is known of one step."""
     error, code = "", 0
     if task.state is State.FAILED:
         said = leave if leave and leave["exit_code"] else None
         error = said["message"] if said else f"{step.title}: {task.error or 'ended without a word'}"
         code = said["exit_code"] if said else int(ExitCode.FAILED)
-    reused = False
-    if report is not None and leave is None and not task.report and task.started:  # found by who read its outputs
-        reused = parse_moment(report.started) < parse_moment(task.started)
     update = {
-        "state": task.state, "cached": task.cached or reused, "attempts": task.attempts,
+        "state": task.state, "cached": task.cached, "attempts": task.attempts,
         "started": task.started, "seconds": round(task.seconds, 3), "error": error, "exit_code": code,
         **reported(report.key if report else "", report),
     }  # fmt: skip

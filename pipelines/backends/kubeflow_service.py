@@ -16,13 +16,14 @@ from typing import Any
 from components.core.canonical import canonical_json, sha256
 from components.core.errors import Conflict, Failed, InvalidInput, Refused, SluiceError, Unreachable
 from components.core.run import State
+from pipelines.backends.kubeflow_tasks import Nodes
 from pipelines.backends.kubeflow_token import has_token, token_of
 from pipelines.backends.kubeflow_words import (
-    STATES,
     about_of,
     age_of,
     documents,
     error_of,
+    is_ending,
     is_paused,
     is_refusal,
     moment_of,
@@ -30,7 +31,6 @@ from pipelines.backends.kubeflow_words import (
     sentence,
     six,
     state_of,
-    task_of,
 )
 from pipelines.backends.service import Job, JobState, ScheduleState, Timetable
 from pipelines.environment import KubeflowEnvironment
@@ -42,8 +42,6 @@ SMALLEST_SCHEDULE = (2, 17, 0)
 TIMEOUT = (10, 60)
 """Seconds to connect, and to wait for an answer."""
 PAGE = 100
-_PLUMBING = re.compile(r"root|root-driver|.*-driver|executor(\(\d+\))?|.*-iterations?")
-"""Nodes of the workflow that are no tasks of the graph."""
 
 
 class KubeflowService:
@@ -111,22 +109,26 @@ class KubeflowService:
         found = self._named(run)
         if found is None:
             raise InvalidInput(f"run {run}: {self.environment.host} has no such run; `sluice runs` lists them")
+        if is_ending(found):  # the server refuses to be told again
+            return
         if state_of(found).final:
             raise Conflict(f"run {run} is {state_of(found)} already; there is nothing to cancel")
-        self._ask(f"run {run}: cancel", self._runs.run_service_terminate_run, found.run_id)
+        try:
+            self._ask(f"run {run}: cancel", self._runs.run_service_terminate_run, found.run_id)
+        except Unreachable:
+            found = self._named(run)
+            if found is None or not (is_ending(found) or state_of(found) is State.CANCELLED):
+                raise
 
     def log(self, run: str, task: str) -> str:
-        """What a task's pod printed, whole lines; empty where it printed nothing yet, or its log is gone."""
+        """What a task's pods printed, all attempts; empty where they printed nothing yet, or their logs are gone."""
         found = self._named(run)
         if found is None:
             return ""
-        details = self._ask(f"run {run}: look", self._runs.run_service_get_run, found.run_id).run_details
-        for detail in (details.task_details if details else None) or []:
-            if detail.display_name == task:
-                text = self._first_log(found.run_id, detail, f"run {run}: log of {task}")
-                final = STATES.get(detail.state or "", State.PENDING).final
-                return text if final else text[: text.rfind("\n") + 1]
-        return ""
+        nodes = _nodes(self._ask(f"run {run}: look", self._runs.run_service_get_run, found.run_id))
+        text = "".join(self._pod_log(found.run_id, pod, f"run {run}: log of {task}") for pod in nodes.pods(task))
+        final = task in (known := nodes.tasks()) and known[task].state.final
+        return text if final else text[: text.rfind("\n") + 1]
 
     def keep(self, timetable: Timetable) -> ScheduleState:
         """Makes a schedule, or changes it; there is always one, and never two of them start runs.
@@ -276,30 +278,22 @@ class KubeflowService:
                 yield one.experiment_id
 
     def _state(self, run: Any) -> JobState:
-        tasks = (run.run_details.task_details if run.run_details else None) or []
         return JobState(
             name=run.run_id, run=run.display_name, state=state_of(run), started=moment_of(run.created_at),
             ended=moment_of(run.finished_at), error=error_of(run),
             link=f"{self.environment.host.rstrip('/')}/#/runs/details/{run.run_id}",
             schedule=run.recurring_run_id or "", scheduled=moment_of(run.scheduled_at) if run.recurring_run_id else "",
-            tasks={one.display_name: task_of(one) for one in tasks if not _PLUMBING.fullmatch(one.display_name or "")},
+            tasks=_nodes(run).tasks(),
         )  # fmt: skip
 
-    def _first_log(self, run: str, detail: Any, what: str) -> str:
-        """The log of the first of a task's pods that has one."""
-        pods = [detail.pod_name, *(child.pod_name for child in detail.child_tasks or [])]
-        for node in filter(None, pods):
-            # Argo names a pod by workflow, template and the node's own number; before 3.4 it was the node's id
-            workflow, _, number = node.rpartition("-")
-            for pod in (f"{workflow}-system-container-impl-{number}", node):
-                path = "/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log"
-                try:
-                    text = self._raw(what, path, {"run_id": run, "node_id": pod})
-                except InvalidInput:  # it is gone
-                    continue
-                if text and not is_refusal(text):
-                    return text
-        return ""
+    def _pod_log(self, run: str, pod: str, what: str) -> str:
+        """What a pod printed; empty where it is gone."""
+        path = "/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log"
+        try:
+            text = self._raw(what, path, {"run_id": run, "node_id": pod})
+        except InvalidInput:
+            return ""
+        return "" if is_refusal(text) else text
 
     def _timetable(self, timetable: Timetable) -> Any:
         """A recurring run, disabled. Raises InvalidInput for a cron or zone that the server cannot keep."""
@@ -376,12 +370,29 @@ class KubeflowService:
         return ScheduleState(about["schedule"], about["cron"], about["zone"], paused, link=link, version=version)
 
     def _switch(self, one: Any, way: str) -> None:
-        call = getattr(self._schedules, f"recurring_run_service_{way}_recurring_run")
-        self._ask(f"schedule {about_of(one)['schedule']}: {way}", call, one.recurring_run_id)
+        call, name = getattr(self._schedules, f"recurring_run_service_{way}_recurring_run"), about_of(one)["schedule"]
+        try:
+            self._ask(f"schedule {name}: {way}", call, one.recurring_run_id)
+        except Unreachable:  # it may have arrived, and only its answer was lost
+            if not any(same.status == f"{way.upper()}D" for same in self._same(one)):
+                raise
 
     def _drop(self, one: Any) -> None:
         call = self._schedules.recurring_run_service_delete_recurring_run
-        self._ask(f"schedule {about_of(one)['schedule']}: delete", call, one.recurring_run_id)
+        try:
+            self._ask(f"schedule {about_of(one)['schedule']}: delete", call, one.recurring_run_id)
+        except Unreachable:  # as above
+            if self._same(one):
+                raise
+
+    def _same(self, one: Any) -> list[Any]:
+        """A recurring run as it is now; none where it is gone."""
+        known = self._kept(about_of(one)["schedule"])
+        return [same for same in known if same.recurring_run_id == one.recurring_run_id]
+
+
+def _nodes(run: Any) -> Nodes:
+    return Nodes(run.run_details.task_details if run.run_details else None)
 
 
 def _again(error: SluiceError) -> Any:

@@ -99,6 +99,11 @@ def state_of(run: Any) -> State:
     return State.CANCELLED if state is State.FAILED and asked else state
 
 
+def is_ending(run: Any) -> bool:
+    """Whether it was asked to end and has not yet."""
+    return bool(run.state == "CANCELING")
+
+
 def error_of(one: Any) -> str:
     history = [each.error.message for each in one.state_history or [] if each.error and each.error.message]
     return str(one.error.message) if one.error and one.error.message else (history or [""])[-1]
@@ -110,11 +115,11 @@ def moment_of(moment: datetime | None) -> str:
 
 
 def task_of(one: Any) -> TaskState:
+    """A node of a workflow. One that Argo omits, as another before it failed, has no state in the server's words."""
     started, ended = moment_of(one.start_time), moment_of(one.end_time)
     seconds = (one.end_time - one.start_time).total_seconds() if started and ended else 0.0
-    return TaskState(
-        one.display_name, STATES.get(one.state or "", State.PENDING), started, max(seconds, 0.0), error=error_of(one)
-    )
+    state = STATES.get(one.state or "", State.SKIPPED)
+    return TaskState(one.display_name, state, started, max(seconds, 0.0), error=error_of(one))
 
 
 def is_refusal(text: str) -> bool:

@@ -36,8 +36,10 @@ def makers(spec: dict[str, Any]) -> dict[str, dict[str, str]]:
 def reports_behind(spec: dict[str, Any], known: Mapping[str, str], order: list[str], store: Store) -> dict[str, Report]:
     """The reports of tasks by the keys that are ``known``, and of those whose outputs these read, and so on.
 
-    A task that was answered from a service's cache prints nothing, and not every service says what it answered with;
-    but what was read stands in the reader's report. ``order`` names the tasks, each after those that it waits for.
+    A task that was answered from a service's cache prints nothing, and Kubeflow does not say what it answered with: its
+    API has fields for a task's outputs and never fills them in. But what was read stands in the reader's report: such a
+    task has a report once a reader has ended, and none where nobody reads what it leaves. ``order`` names the tasks,
+    each after those that it waits for.
     """
     makes, keys, found = makers(spec), dict(known), dict[str, Report]()
     for name in reversed(order):

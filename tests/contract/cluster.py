@@ -1,7 +1,8 @@
 """Machines behind the fake services: what is submitted is run, each task in a process here, and the fake told of it.
 
 It does not imitate: images (the code is this checkout's), what a machine has and costs, queues, networks and accounts,
-a service's own cache (KFP's local one stands for it), retries, and what a cancelled task may still write.
+a service's own cache (KFP's local one stands for it), the wait before a retry, and what a cancelled task may still
+write.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ import yaml
 
 from tests.contract.google.cloud_logging import CloudLogging
 from tests.contract.google.vertex import FINAL, SCHEDULED, Vertex
+from tests.contract.kubeflow.nodes import nodes_of, pod_of
 from tests.contract.kubeflow.server import Server
 
 Event = dict[str, Any]
@@ -107,11 +108,19 @@ class Cluster:
             time.sleep(LOOK_SECONDS)
 
 
+def _tasks(spec: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    levels = [spec["root"], *spec["components"].values()]
+    return [item for level in levels for item in level.get("dag", {}).get("tasks", {}).items()]
+
+
 def _cached(spec: dict[str, Any]) -> dict[str, bool]:
     """Whether each task may be answered from the cache."""
-    levels = [spec["root"], *spec["components"].values()]
-    tasks = [item for level in levels for item in level.get("dag", {}).get("tasks", {}).items()]
-    return {name: bool(task.get("cachingOptions", {}).get("enableCache")) for name, task in tasks}
+    return {name: bool(task.get("cachingOptions", {}).get("enableCache")) for name, task in _tasks(spec)}
+
+
+def _with_retries(spec: dict[str, Any]) -> set[str]:
+    """The tasks that are tried again where they fail."""
+    return {name for name, task in _tasks(spec) if "retryPolicy" in task}
 
 
 class VertexPlay:
@@ -165,7 +174,7 @@ class VertexPlay:
 
 
 class KubeflowPlay:
-    """Kubeflow's runs, whose API says nothing of artifacts, and their pods' logs."""
+    """Kubeflow's runs, whose API says nothing of artifacts, and their pods' logs; those of all attempts in the last."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -184,24 +193,20 @@ class KubeflowPlay:
         self.server.items["runs"][job].update(state="RUNNING", run_details={"task_details": []})
 
     def task(self, job: str, event: Event, log: str) -> None:
-        details = self.server.items["runs"][job]["run_details"]["task_details"]
-        name, ended = event["task"], event["event"] == "finished"
-        known = next((one for one in details if one["display_name"] == name), None)
-        if known is None:
-            # Argo's nodes: a driver, the task, and in it an executor, which a hit of the cache skips
-            known = {
-                "display_name": name,
-                "start_time": _moment(),
-                "child_tasks": [{"pod_name": f"wf-{_node(job, name)}"}],
-            }
-            driver = {"display_name": f"{name}-driver", "state": "SUCCEEDED"}
-            details += [driver, known, {"display_name": "executor", "state": "RUNNING"}]
-        known["state"] = "RUNNING"
-        if ended:
-            known["state"] = "SUCCEEDED" if event["succeeded"] else "FAILED"
-            known["end_time"] = known["start_time"] if event["cached"] else _moment()
+        run = self.server.items["runs"][job]
+        name, ended, details = event["task"], event["event"] == "finished", run["run_details"]["task_details"]
+        spec = run["pipeline_spec"].get("pipeline_spec", run["pipeline_spec"])
+        retries, attempts = name in _with_retries(spec), max(1, event["attempts"])
+        state = "RUNNING" if not ended else "SUCCEEDED" if event["succeeded"] else "FAILED"
+        nodes = nodes_of(name, state, job, cached=event["cached"], attempts=attempts, retries=retries)
+        before = {one["pod_name"]: one for one in details}
+        for one in nodes:
+            one["start_time"] = before.get(one["pod_name"], one).get("start_time", _moment())
+            if ended:
+                one["end_time"] = one["start_time"] if event["cached"] else _moment()
+        run["run_details"]["task_details"] = [*({**before, **{one["pod_name"]: one for one in nodes}}).values()]
         if log:
-            self.server.logs[f"wf-system-container-impl-{_node(job, name)}"] = log
+            self.server.logs[pod_of(name, attempts - 1 if retries else None, job)] = log
 
     def asked_to_end(self, job: str) -> bool:
         return bool(self.server.items["runs"][job].get("state_history"))
@@ -210,10 +215,6 @@ class KubeflowPlay:
         # the workflow of a run that was terminated fails
         shown = "FAILED" if state == "CANCELLED" else state
         self.server.items["runs"][job].update(state=shown, finished_at=_moment())
-
-
-def _node(job: str, task: str) -> int:
-    return zlib.crc32(f"{job}/{task}".encode())
 
 
 def _moment() -> str:

@@ -3,8 +3,9 @@
 Each body is held against the models of ``kfp_server_api`` and each graph against the protobuf of ``kfp_pipeline_spec``
 and ``kfp.kubernetes``: an unknown field is answered 400 and kept in ``wrong``. It does not imitate: a scheduler (a
 recurring run starts one by ``fire``), the workflow (a test sets states and tasks, or ``Cluster`` does), who may do
-what, filters other than one predicate on display_name, and other orders than by creation. A log that is gone is
-answered 200 with an error inside, as the real server does.
+what, filters other than one predicate on display_name, and other orders than by creation; and it puts CANCELING into a
+run's history at once, where the real one waits for its agent's next report. A log that is gone is answered 200 with an
+error inside, and a run that has ended, or is ending, is not terminated: as the real server does.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ SCHEDULED = "{{$.pipeline_job_schedule_time_utc}}"
 QUERY = {"page_size", "page_token", "sort_by", "filter", "namespace", "experiment_id"}
 
 
+class Refusal(Exception):
+    """What the real server does not do as things stand, however well it was asked."""
+
+
 class Server(Loopback):
     """The fake. ``items`` is all that it holds, by kind and id; a test may change it, as a cluster would."""
 
@@ -69,6 +74,8 @@ class Server(Loopback):
             found = self._done(name, names, dict(came.query), json.loads(data) if data else None)
         except Wrong as error:
             self.wrong.append(f"{name}: {error}")
+            return web.json_response({"code": 3, "message": str(error)}, status=400)
+        except Refusal as error:
             return web.json_response({"code": 3, "message": str(error)}, status=400)
         except KeyError as error:
             return web.json_response({"code": 5, "message": f"{error} not found"}, status=404)
@@ -120,6 +127,8 @@ class Server(Loopback):
             enabled = sum(one["status"] == "ENABLED" for one in self.items["recurringruns"].values())
             self.most_enabled = max(self.most_enabled, enabled)
         elif verb == "terminate":
+            if item["state"] not in ("PENDING", "RUNNING", "PAUSED"):  # apiserver/storage/run_store.go
+                raise Refusal(f"Failed to terminate a run {names[0]}. Row not found")
             item["state"], item["state_history"] = "CANCELING", [{"state": "CANCELING"}]
         return item if verb == "get" else {}
 

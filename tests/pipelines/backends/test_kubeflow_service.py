@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -15,6 +14,7 @@ from components.core.run import State
 from pipelines.backends.kubeflow_service import KubeflowService
 from pipelines.backends.service import SCHEDULED_AT, Job, Timetable
 from pipelines.environment import KubeflowEnvironment, load_environment
+from tests.contract.kubeflow.nodes import NOT_YET, WORKFLOW, nodes_of, pod_of
 from tests.contract.kubeflow.server import Server
 
 STEP = {
@@ -63,23 +63,57 @@ def test_states_tasks_errors_and_logs_are_read(server: Server) -> None:
     opened = service(server)
     opened.submit(JOB)
     (run,) = server.items["runs"].values()
-    names = ("root", "observe-driver", "observe", "executor")
-    tasks = [{"display_name": name, "state": "RUNNING", "child_tasks": [{"pod_name": "wf-7"}]} for name in names]
+    whole = {"state": "RUNNING", "child_tasks": [], "end_time": NOT_YET}
+    around = [{**whole, "display_name": name, "pod_name": f"{WORKFLOW}-1"} for name in ("root", "root-driver")]
+    around.append({**whole, "display_name": WORKFLOW, "pod_name": WORKFLOW})
+    tasks = [*around, *nodes_of("observe", "RUNNING")]
     run.update(state="RUNNING", run_details={"task_details": tasks})
     found = opened.find(JOB.run)
     assert found
     assert found.state is State.RUNNING
     assert list(found.tasks) == ["observe"]
+    assert (found.tasks["observe"].state, found.tasks["observe"].seconds) == (State.RUNNING, 0)
     assert opened.log(JOB.run, "observe") == ""
-    server.logs["wf-system-container-impl-7"] = "one\ntwo\nhalf of th"
+    server.logs[pod_of("observe")] = "one\ntwo\nhalf of th"
     assert opened.log(JOB.run, "observe") == "one\ntwo\n"
-    tasks[2].update(state="FAILED", error={"code": 13, "message": "OOMKilled"})
+    (task,) = [one for one in tasks if one["display_name"] == "observe"]
+    task.update(state="FAILED", error={"code": 13, "message": "OOMKilled"})
     assert opened.find(JOB.run).tasks["observe"].error == "OOMKilled"
     opened.cancel(JOB.run)
+    opened.cancel(JOB.run)  # it is ending, and that was wanted
+    assert server.asked.count("runs.terminate") == 1
     run["state"] = "FAILED"
     assert opened.find(JOB.run).state is State.CANCELLED
     with pytest.raises(Conflict):
         opened.cancel(JOB.run)
+
+
+def test_which_tasks_came_from_the_cache_and_how_often_others_were_tried_is_told(server: Server) -> None:
+    opened = service(server)
+    opened.submit(JOB)
+    (run,) = server.items["runs"].values()
+    omitted = {"display_name": "card", "pod_name": f"{WORKFLOW}-system-container-executor-1"}  # a word that is no word
+    nodes = [
+        *nodes_of("ingest", "SUCCEEDED", cached=True),
+        *nodes_of("curate", "SUCCEEDED", cached=True, retries=True),
+        *nodes_of("train", "SUCCEEDED", attempts=2, retries=True),
+        *nodes_of("gate", "SUCCEEDED", retries=True),
+        *nodes_of("tell", "FAILED"),
+        omitted,
+    ]
+    run.update(state="RUNNING", run_details={"task_details": nodes})
+    server.logs |= {pod_of("train", 0): "worse\n", pod_of("train", 1): "better\n", pod_of("gate", 0): "good\n"}
+    found = opened.find(JOB.run)
+    assert {name: (one.state, one.cached, one.attempts) for name, one in found.tasks.items()} == {
+        "ingest": (State.DONE, True, 1),
+        "curate": (State.DONE, True, 1),
+        "train": (State.DONE, False, 2),
+        "gate": (State.DONE, False, 1),
+        "tell": (State.FAILED, False, 1),
+        "card": (State.SKIPPED, False, 1),
+    }
+    logs = [opened.log(JOB.run, name) for name in ("ingest", "train", "gate", "tell", "none")]
+    assert logs == ["", "worse\nbetter\n", "good\n", "", ""]
 
 
 @pytest.mark.parametrize("version", ["2.4.1", "unknown", ""])
@@ -199,10 +233,12 @@ def busy(server: Server) -> Server:
     opened.submit(JOB)
     opened.keep(table())
     (run,) = server.items["runs"].values()
-    tasks = [{"display_name": "observe", "state": "RUNNING", "child_tasks": [{"pod_name": "wf-7"}]}]
-    run.update(state="RUNNING", run_details={"task_details": tasks})
-    server.logs["wf-system-container-impl-7"] = "one\n"
+    run.update(state="RUNNING", run_details={"task_details": nodes_of("observe", "RUNNING")})
+    server.logs[pod_of("observe")] = "one\n"
     return server
+
+
+CHANGES = ("cancel", "make a schedule", "pause", "resume", "remove")
 
 
 @pytest.mark.parametrize("how", WAYS)
@@ -218,8 +254,9 @@ def test_each_operation_tells_a_fault_in_a_sentence_and_works_when_it_has_passed
     kind = {401: Refused, 403: Refused, 404: InvalidInput, 409: Conflict}.get(how, Unreachable)
     if (asked, how) == ("log", 404):
         assert opened.log(JOB.run, "observe") == ""  # the pod is gone, and that is no fault
-    elif (asked, how) in {("make a schedule", "drop after"), ("make a schedule", "slow")}:
+    elif asked in CHANGES and how in ("drop after", "slow"):
         work(opened)  # it had arrived, and that is seen
+        assert busy.asked.count(operation) == (2 if asked == "make a schedule" else 1)
     else:
         with pytest.raises(kind) as caught:
             work(opened)
@@ -229,10 +266,9 @@ def test_each_operation_tells_a_fault_in_a_sentence_and_works_when_it_has_passed
         assert "; " in said
         assert "\n" not in said
         assert how != 429 or "7 s" in said
-        if asked != "remove" or how not in {"drop after", "slow"}:
-            with suppress(Conflict):  # a cancel of which only the answer was lost
-                work(opened)
+        work(opened)
     assert len(busy.items["runs"]) == 1
     names = {"make a schedule": ["new", "nightly"], "remove": []}.get(asked, ["nightly"])
     assert sorted(one.name for one in opened.schedules()) == names
     assert [one.paused for one in opened.schedules() if one.name == "nightly"] == ([asked == "pause"] if names else [])
+    assert [one["state"] for one in busy.items["runs"].values()] == ["CANCELING" if asked == "cancel" else "RUNNING"]
