@@ -25,6 +25,7 @@ from pydantic import Field
 
 from components.core.contract import Contract
 from components.core.errors import Conflict, Failed, InvalidInput, Refused, SluiceError
+from components.core.moment import parse_moment
 from components.core.run import Run
 from components.core.run_request import FOLDER
 from components.core.store import Store
@@ -33,6 +34,7 @@ from pipelines.dispatcher import dispatch, read_request
 from pipelines.environment import Environment
 from pipelines.notify import is_news, tell_of
 from pipelines.recipe import RecipeBase
+from pipelines.runs import RunFolder
 
 DONE = "dispatched"
 """Where the store keeps what was made of each request."""
@@ -82,14 +84,17 @@ class DispatchService:
             recipe = self._recipe_of(name)
             if recipe is None:
                 return None
+            began = datetime.now(UTC)
             try:
-                made = Dispatched(request=name, run=dispatch(name, recipe, self.environment).run)
+                folder = dispatch(name, recipe, self.environment)
             except (Failed, Conflict):
                 raise
             except SluiceError as error:
-                made = Dispatched(request=name, refused=str(error))
+                made, said = Dispatched(request=name, refused=str(error)), str(error)
+            else:
+                made, said = Dispatched(request=name, run=folder.run), _started(folder, began)
             self.store.create(made.key, made.to_bytes())
-            _say(made)
+            _say(made, said)
             return made
 
     def _recipe_of(self, name: str) -> RecipeBase | None:
@@ -226,7 +231,15 @@ def answer(service: DispatchService, body: bytes) -> tuple[HTTPStatus, dict[str,
     return HTTPStatus.OK, made.model_dump(mode="json") if made else {"ignored": True}
 
 
-def _say(made: Dispatched) -> None:
+def _started(folder: RunFolder, began: datetime) -> str:
+    """Whether a run was asked for by us, or by somebody before ``began``: a command, or a dispatcher that has died."""
+    asked = folder.launch().now
+    if parse_moment(asked) < began:
+        return f"was asked for before, at {asked}, and carried out as {folder.run}; nothing else is started"
+    return f"started {folder.run}"
+
+
+def _say(made: Dispatched, said: str) -> None:
     """One line of JSON, as Cloud Logging reads it."""
-    line = {"severity": "WARNING" if made.refused else "INFO", "message": made.refused or f"started {made.run}"}
+    line = {"severity": "WARNING" if made.refused else "INFO", "message": said}
     print(json.dumps({**line, "request": made.request, "run": made.run}, ensure_ascii=False), flush=True)

@@ -1,4 +1,4 @@
-"""``sluice dispatch`` as its own process, killed with SIGKILL at each moment of carrying a request out, on both services.
+"""``sluice dispatch`` as a process of its own, killed at each moment of carrying a request out, on both services.
 
 The fakes hold the call at which it is to die, before or after it was taken. The next process gets the same request,
 from the store or as the message that nobody acknowledged: one job is there in the end.
@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 

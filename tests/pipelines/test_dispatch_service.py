@@ -110,6 +110,18 @@ def test_killed_in_between_the_next_one_goes_on_and_starts_no_second_run(
     assert [made.run for made in place.service.look()] == place.spawned
 
 
+def test_what_somebody_has_started_before_is_not_said_to_be_started(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = place.ask(), place.ask(case="another")
+    before = dispatch_service.dispatch(first, place.recipe, place.environment)  # as `sluice run` does itself
+    place.service.look()
+    said = {line["request"]: line["message"] for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    when = f"was asked for before, at {before.launch().now}, and carried out as {before.run}"
+    assert said == {first: f"{when}; nothing else is started", second: f"started {place.made(second).run}"}
+    assert place.spawned == [before.run, place.made(second).run]
+
+
 def test_many_dispatchers_at_once_start_one_run(place: Place) -> None:
     place.ask()
     services = [place.service for _ in range(8)]
