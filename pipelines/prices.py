@@ -6,6 +6,7 @@ machine starts. A step that was answered from the cache costs nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -100,6 +101,18 @@ def estimated_cost(run: Run, recipe: RecipeBase, environment: CloudEnvironment) 
             return None
         amount += hour * step.seconds / HOUR
     return EstimatedCost(amount=round(amount, 4), currency=prices.currency, prices=prices.date.isoformat())
+
+
+def cost_of_all(runs: Sequence[Run]) -> EstimatedCost | None:
+    """What a run and those that it asked for have cost together, where that is known of all, by prices of one date.
+
+    A run that was not begun has cost nothing yet.
+    """
+    costs = [run.estimated_cost for run in runs if run.state is not State.PENDING]
+    known = [cost for cost in costs if cost]
+    if len(known) < len(costs) or len({(cost.currency, cost.prices) for cost in known}) != 1:
+        return None
+    return known[0].model_copy(update={"amount": round(sum(cost.amount for cost in known), 4)})
 
 
 def _an_hour(wanted: Resources, rates: Rates, machine: Machine) -> float | None:

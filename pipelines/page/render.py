@@ -29,6 +29,7 @@ from pipelines.page.formats import FORMATS
 from pipelines.page.graph import Drawing, draw
 from pipelines.page.release import Release, ShownRelease
 from pipelines.page.story import Story
+from pipelines.prices import cost_of_all
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -89,9 +90,9 @@ class ShownRun:
 
     @property
     def seconds(self) -> float:
-        """From its start to its end, or to the end of its last step."""
-        whole = notation.elapsed(self.run.started, self.run.ended)
-        return whole if whole is not None else max((_end(self.run, step.step) for step in self.steps), default=0.0)
+        """From its start to its end, and at least to the end of its last step."""
+        ends = [_end(self.run, step.step) for step in self.steps]
+        return max([notation.elapsed(self.run.started, self.run.ended) or 0.0, *ends])
 
     @property
     def broken(self) -> list[ShownStep]:
@@ -292,13 +293,10 @@ def _time_tile(runs: Sequence[ShownRun], steps: Sequence[ShownStep]) -> list[Til
 
 
 def _cost_tile(runs: Sequence[ShownRun]) -> list[Tile]:
-    """What the runs have cost, where prices are known for all of them, of one file."""
-    costs = [shown.run.estimated_cost for shown in runs]
-    found = [cost for cost in costs if cost]
-    if len(found) < len(costs) or len({(cost.currency, cost.prices) for cost in found}) != 1:
+    cost = cost_of_all([shown.run for shown in runs])
+    if cost is None:
         return []
-    whole = f"{sum(cost.amount for cost in found):,.2f} {found[0].currency}"
-    return [Tile("estimated cost", whole, f"at the prices of {found[0].prices}; no bill")]
+    return [Tile("estimated cost", f"{cost.amount:,.2f} {cost.currency}", f"at the prices of {cost.prices}; no bill")]
 
 
 def _releases(runs: Sequence[ShownRun], releases: Mapping[str, Release]) -> list[ShownRelease]:

@@ -9,7 +9,7 @@ import pytest
 from components.core.errors import InvalidInput
 from components.core.run import EstimatedCost, Run, State, StepRun
 from pipelines.environment import CloudEnvironment, load_environment
-from pipelines.prices import LISTED, estimated_cost, prices_of
+from pipelines.prices import LISTED, cost_of_all, estimated_cost, prices_of
 from pipelines.recipe import RecipeBase, load_recipe
 from tests.pipelines.small import RECIPE
 
@@ -99,6 +99,17 @@ def test_without_a_price_nothing_is_guessed(recipe_with, own: CloudEnvironment) 
     assert estimated_cost(run, recipe_with(), vertex.model_copy(update={"region": "asia-east1"})) is None
     assert estimated_cost(run, recipe_with("curate.resources.accelerator={type: TPU_V9}"), own) is None
     assert estimated_cost(a_run(), recipe_with("curate.resources.accelerator={type: TPU_V9}"), own)
+
+
+def test_what_a_run_asked_for_counts_with_it_once_it_has_begun_and_nothing_is_said_where_one_has_no_price() -> None:
+    cost = EstimatedCost(amount=1.25, currency="USD", prices="2026-09-08")
+    asking, asked = (a_run().model_copy(update={"estimated_cost": cost}) for _ in range(2))
+    assert cost_of_all([asking, asked]) == cost.model_copy(update={"amount": 2.5})
+    assert cost_of_all([asking, a_run(state=State.PENDING)]) == cost
+    assert cost_of_all([asking, a_run()]) is None
+    older = cost.model_copy(update={"prices": "2026-01-01"})
+    assert cost_of_all([asking, asked.model_copy(update={"estimated_cost": older})]) is None
+    assert cost_of_all([]) is None
 
 
 def test_an_own_file_counts_on_vertex_too(recipe_with, own: CloudEnvironment) -> None:

@@ -48,7 +48,8 @@ class Vertex:
     def move(self, run: str, state: str, *tasks: Document, **more: Any) -> None:
         """Brings a job to a state, ``RUNNING``, with these task details; what is known of others stays."""
         job = self.job(run)
-        job.update(state=f"PIPELINE_STATE_{state}", startTime=_now(), **more)
+        job.setdefault("startTime", _now())
+        job.update(state=f"PIPELINE_STATE_{state}", **more)
         details = {task["taskName"]: task for task in job.get("jobDetail", {}).get("taskDetails", [])}
         for number, task in enumerate(tasks):
             details[task["taskName"]] = {"taskId": str(number + 1), **task}

@@ -253,6 +253,16 @@ def test_the_estimated_costs_of_all_runs_are_one_figure_and_none_where_one_is_mi
     assert "estimated cost" not in render_run(asking, reports)
 
 
+def test_a_run_takes_at_least_as_long_as_to_the_end_of_its_last_step() -> None:
+    """A service that counts in whole seconds may say the same moment for both ends of a run."""
+    run, reports = a_run.lifecycle()
+    step = run.steps[0].model_copy(update={"started": run.started, "seconds": 90.0})
+    at_once = run.model_copy(update={"ended": run.started, "steps": (step,)})
+    tiles = render_run(at_once, reports).partition('aria-label="In short"')[2].partition("</section>")[0]
+    assert '<p class="what">time</p>' in tiles
+    assert '<p class="value">1 min 30 s</p>' in tiles
+
+
 def test_a_run_that_asked_for_none_is_told_by_its_state_alone() -> None:
     text = render_run(*a_run.lifecycle())
     assert '<span class="pill done">done</span>' in text
