@@ -9,14 +9,14 @@ from components.core.errors import InvalidInput
 from components.core.report import Report
 from components.core.run import Run
 from components.core.store import Store
-from pipelines.runs import replace_text
+from pipelines.runs import RunFolder, replace_text
 
 
 def write_page(run_folder: Path, store: Store, followed: Sequence[Path] = ()) -> Path:
     """Writes ``report.html`` into a run's folder and returns its path.
 
-    ``followed`` are the folders of the runs that this one asked for; they are told of on the same page. A run that is
-    not finished has a page too. Where ``findings.json`` lies in the run's folder, the page says what was planted and
+    ``followed`` are the folders of the runs that this one asked for; they are told of on the same page, and get theirs
+    where nobody has written it: on a service no worker of ours does. A run that is not finished has a page too. Where ``findings.json`` lies in the run's folder, the page says what was planted and
     found. Raises InvalidInput when a folder holds no record of a run, or that file is faulty.
     """
     # Imported here: following a run needs no templates until the run has ended.
@@ -25,6 +25,9 @@ def write_page(run_folder: Path, store: Store, followed: Sequence[Path] = ()) ->
     from pipelines.page.render import render_run
     from pipelines.page.story import story_of
 
+    for folder in followed:
+        if RunFolder(folder).page_is_stale:
+            write_page(folder, store)
     told = [_told(folder, store) for folder in (run_folder, *followed)]
     findings = read_findings(run_folder)
     releases = {run.run: release for run, _ in told if (release := read_release(run, store))}

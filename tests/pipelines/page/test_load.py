@@ -41,6 +41,17 @@ def test_a_run_and_the_release_that_it_asked_for_are_one_page(run_folder, store)
     assert "92.4 %" in text
 
 
+def test_runs_that_were_asked_for_get_the_page_that_nobody_has_written(run_folder, store) -> None:
+    lifecycle, release = run_folder(*a_run.lifecycle()), run_folder(*a_run.release())
+    write_page(lifecycle, store, followed=[release])
+    text = (release / "report.html").read_text()
+    assert a_run.RELEASE in text
+    assert a_run.LIFECYCLE not in text
+    (release / "report.html").write_text("written when the run had ended")
+    write_page(lifecycle, store, followed=[release])
+    assert (release / "report.html").read_text() == "written when the run had ended"
+
+
 def test_what_was_planted_and_found_is_told_where_its_file_lies(run_folder, store) -> None:
     folder = run_folder(*a_run.lifecycle())
     assert "Planted and found" not in write_page(folder, store).read_text()
