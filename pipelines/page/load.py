@@ -16,8 +16,9 @@ def write_page(run_folder: Path, store: Store, followed: Sequence[Path] = ()) ->
     """Writes ``report.html`` into a run's folder and returns its path.
 
     ``followed`` are the folders of the runs that this one asked for; they are told of on the same page, and get theirs
-    where nobody has written it: on a service no worker of ours does. A run that is not finished has a page too. Where ``findings.json`` lies in the run's folder, the page says what was planted and
-    found. Raises InvalidInput when a folder holds no record of a run, or that file is faulty.
+    where nobody has written it: on a service no worker of ours does. A run that is not finished has a page too. Where
+    ``findings.json`` lies in the run's folder, the page says what was planted and found. Raises InvalidInput when a
+    folder holds no record of a run, or that file is faulty.
     """
     # Imported here: following a run needs no templates until the run has ended.
     from pipelines.page.findings import read_findings
