@@ -23,6 +23,7 @@ from pipelines.page.load import write_page
 from pipelines.progress import Progress
 from pipelines.recipe import RecipeBase
 from pipelines.runs import RunFolder
+from pipelines.typed import typed
 
 
 @dataclass(frozen=True)
@@ -79,24 +80,24 @@ def go_on(request: str, recipe: RecipeBase, environment: Environment, *, as_json
     return Finished(folder, (run,))
 
 
-def tell(finished: Finished, store: Store, *, as_json: bool = False) -> None:
+def tell(finished: Finished, environment: Environment, *, as_json: bool = False) -> None:
     """Says what came of it: the scores, what went wrong and how to look closer, and where the page is."""
     if as_json:
         click.echo(json.dumps([run.model_dump(mode="json") for run in finished.runs], ensure_ascii=False))
         return
     for run in finished.runs:
-        for line in score_lines(run, store):
+        for line in score_lines(run, Store(environment.store)):
             click.echo(line)
         if run.outcome:
             said = run.outcome if run.outcome.lower().startswith(run.state) else f"{run.state}: {run.outcome}"
             click.echo(f"\n{said}")
         if run.state is State.HELD and run.graph == "release":
-            click.echo(f"  to say yes:  sluice approve {run.run} --as NAME --reason TEXT")
+            click.echo(f"  to say yes:  {typed(f'approve {run.run} --as NAME --reason TEXT', environment.name)}")
         if run.error:
             click.echo(f"{run.run}: {run.error}", err=True)
             broken = next((step.name for step in run.steps if step.error), None)
             if broken:
-                click.echo(f"  what it printed:  sluice logs {run.run} {broken}", err=True)
+                click.echo(f"  what it printed:  {typed(f'logs {run.run} {broken}', environment.name)}", err=True)
     click.echo(f"page: {finished.folder.page}")
 
 
@@ -115,11 +116,8 @@ def watch(backend: Backend, folder: RunFolder, environment: Environment, as_json
             ended = backend.cancel(folder)
             click.echo(f"{ended.run}: {ended.state}. Run the same command again: what is done is reused.", err=True)
         else:
-            click.echo(
-                f"\n{folder.run} goes on; `sluice status {folder.run} --follow` follows it again, from any machine, and"
-                " `sluice cancel` ends it",
-                err=True,
-            )
+            again, end = (typed(f"{does} {folder.run}", environment.name) for does in ("status --follow", "cancel"))
+            click.echo(f"\n{folder.run} goes on; from any machine `{again}` follows it, `{end}` ends it", err=True)
         raise
     tell_of(run, environment)
     return run

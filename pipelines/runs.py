@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from components.core.errors import Failed, InvalidInput
 from components.core.living import living_process
 from components.core.run import Run, State, StepRun
 from components.core.whole_file import whole_file
+from pipelines.typed import typed
 
 
 class Launch(Contract):
@@ -91,13 +93,15 @@ class RunFolder:
         """What a step printed."""
         return self.path / "logs" / f"{step}.log"
 
-    def create(self, launch: Launch) -> bool:
-        """Makes the folder of a new run; False when there is one already."""
+    def create(self, launch: Launch, began: datetime | None = None) -> bool:
+        """Makes the folder of a new run, or of one that began elsewhere; False when there is one already."""
         try:
             (self.path / "logs").mkdir(parents=True)
         except FileExistsError:
             return False
         replace_text(self.path / "launch.json", launch.to_bytes().decode())
+        if began:  # the file's time is what runs are ordered by
+            os.utime(self.path / "launch.json", (began.timestamp(), began.timestamp()))
         return True
 
     def launch(self) -> Launch:
@@ -185,9 +189,12 @@ class Runs:
 
     def _find(self, name: str) -> RunFolder:
         if name == "latest":
-            if not (self.folder / "latest").exists():
-                raise InvalidInput(f"{self.folder}: no runs yet; start one with `sluice run RECIPE`")
-            return RunFolder((self.folder / "latest").resolve())
+            linked = RunFolder((self.folder / "latest").resolve())
+            if (self.folder / "latest").exists() and self.has(linked):
+                return linked
+            if newest := next(filter(self.has, self), None):  # the link leads to another environment's
+                return newest
+            raise InvalidInput(f"{self.folder}: no runs yet; start one with `{typed('run RECIPE', self.environment)}`")
         names = [folder.run for folder in self]
         found = [run for run in names if run == name] or [
             run for run in names if run.startswith(name) or run.endswith(name)
@@ -196,7 +203,8 @@ class Runs:
             return self.folder_of(found[0])
         if found:
             raise InvalidInput(f"run {name}: {len(found)} runs match; write more of the id: {', '.join(found[:5])}")
-        raise InvalidInput(f"run {name}: unknown in {self.folder}; `sluice runs` lists those that there are")
+        listed = typed("runs", self.environment)
+        raise InvalidInput(f"run {name}: unknown in {self.folder}; `{listed}` lists those that there are")
 
     def __iter__(self) -> Iterator[RunFolder]:
         """Every run, the one that began last first."""

@@ -35,6 +35,7 @@ from pipelines.environment import CloudEnvironment
 from pipelines.prices import estimated_cost
 from pipelines.recipe import recipe_from
 from pipelines.runs import Launch, RunFolder, Runs, replace_text
+from pipelines.typed import typed
 
 FOLDER, SCHEDULES = "runs", "schedules"
 LOOK_SECONDS = (1.0, 15.0)
@@ -42,8 +43,10 @@ LOOK_SECONDS = (1.0, 15.0)
 LEASE = timedelta(minutes=10)
 """A submitter that has claimed a run and of whom the service has not heard for so long is taken for dead: longer than
 all calls of a submission take together, and than clocks differ."""
-ENOUGH = 20
-"""So many scheduled runs in a row that are known already, from the newest back, and all older ones are."""
+RETYPED = timedelta(hours=1)
+"""For so long a command that is typed again takes up the run that it had claimed and not got to submitting."""
+OVERLAP = timedelta(days=1)
+"""Of two looks at what a service has: longer than a job waits before it begins, and than clocks differ."""
 PATIENCE = timedelta(minutes=15)
 """How long a service may be away before following gives up; the run goes on without it."""
 
@@ -68,12 +71,14 @@ class CloudRuns:
     def start(self, ask: Ask) -> RunFolder:
         """Submits a run, or finds the one that was submitted for the same inputs at the same moment.
 
-        The attempt in its id rises only after a final failure or a cancel. Of many who ask at once one submits.
+        Where no moment is asked for, a run of the same inputs that is under way is that run: a command that is typed
+        again starts nothing twice. The attempt in its id rises only after a final failure or a cancel. Of many who ask
+        at once one submits.
         """
         self.runs.check()
-        now, attempt = ask.now or self.clock().isoformat(timespec="microseconds"), 1
         text, digest = pinned(ask.graph, ask.spec, ask.recipe, ask.environment, self.store)
         ask, code = replace(ask, spec=digest), code_digests()
+        now, attempt = ask.now or self._under_way(ask) or self.clock().isoformat(timespec="microseconds"), 1
         while True:
             launch = launch_of(ask, now, attempt).model_copy(update={"code": code})
             launch = self._claim(launch)  # as whoever was first says it, the moment too
@@ -83,9 +88,37 @@ class CloudRuns:
                 return folder
             attempt += 1
 
-    def find(self, name: str) -> RunFolder:
-        """A run by its id, a part of it, or ``latest``: what anybody started last, or was looked at here since."""
+    def _under_way(self, ask: Ask) -> str:
+        """The moment of the newest run of the same inputs that has not ended; empty where there is none."""
+        if ask.asked_by:  # such a run is one whenever it is carried out
+            return ""
         self._mirror_all()
+        for folder in filter(self.runs.has, self.runs):
+            launch = folder.launch()
+            same = launch_of(ask, launch.now, launch.attempt).model_copy(update={"code": launch.code})
+            if same != launch:
+                continue
+            try:
+                under_way = not self.refresh(folder).state.final
+            except Unsubmitted:
+                under_way = self.clock() - parse_moment(launch.now) < RETYPED
+            if under_way:
+                self._tell(
+                    f"{launch.run} has the same inputs and is under way; to start another, say its moment: --now"
+                )
+                return launch.now
+        return ""
+
+    def find(self, name: str) -> RunFolder:
+        """A run by its id, a part of it, or ``latest``: what began last, whoever started it and on whatever machine.
+
+        What a run asked for is not the latest; the run that asked for it is.
+        """
+        self._mirror_all()
+        if name == "latest":
+            ours = filter(self.runs.has, self.runs)
+            if latest := next((folder for folder in ours if not folder.launch().asked_by), None):
+                self.runs.point_latest(latest)
         folder = self.runs.find(name)
         self.refresh(folder)
         return folder
@@ -98,30 +131,35 @@ class CloudRuns:
                 self.refresh(folder)
 
     def _mirror_all(self) -> None:
-        self._adopt()
+        looked = self.runs.folder / f".looked-{self.environment.name}"
+        now = self.clock()
+        began = self._adopt(datetime.fromisoformat(looked.read_text()) - OVERLAP if looked.exists() else None)
         found = []
         for key in self.store.list(FOLDER):
             run, _, name = key.removeprefix(f"{FOLDER}/").partition("/")
             if name == "launch.json" and not self._is_mirrored(run):
                 found.append(Launch.read(self.store.read(key), key))
-        for launch in sorted(found, key=lambda one: one.now):
-            self._mirror(launch)
+        for launch in found:
+            self.runs.folder_of(launch.run).create(launch, began=parse_moment(began.get(launch.run) or launch.now))
+        self.runs.folder.mkdir(parents=True, exist_ok=True)
+        replace_text(looked, now.isoformat())
 
-    def _adopt(self) -> None:
-        """Writes down what schedules have started since somebody last looked: nobody of ours was there then."""
-        known = 0
+    def _adopt(self, since: datetime | None) -> dict[str, str]:
+        """Writes down what schedules have started: nobody of ours was there then. Returns when each job began.
+
+        Jobs that began before ``since`` were looked at before.
+        """
+        began = {}
         for job in self.service.jobs():
-            if not job.schedule:
-                continue
+            if since and job.started and parse_moment(job.started) < since:
+                break
+            began[job.run] = job.started
             template = f"{SCHEDULES}/{job.schedule}.json"
-            if self._is_mirrored(job.run):
-                known += 1
-            elif self.store.exists(template):
+            if job.schedule and not self._is_mirrored(job.run) and self.store.exists(template):
                 launch = Launch.read(self.store.read(template), template)
                 ours = launch.model_copy(update={"run": job.run, "now": job.scheduled or job.started})
-                known = 0 if self.store.create(f"{FOLDER}/{job.run}/launch.json", ours.to_bytes()) else known + 1
-            if known >= ENOUGH:
-                return
+                self.store.create(f"{FOLDER}/{job.run}/launch.json", ours.to_bytes())
+        return began
 
     def _is_mirrored(self, run: str) -> bool:
         return (self.runs.folder / run / "launch.json").exists()
@@ -150,7 +188,8 @@ class CloudRuns:
             except (Failed, Refused) as error:  # the service or the store is away, or a login has ended
                 away = away or self.clock()
                 if isinstance(error, Refused) or self.clock() - away > PATIENCE:
-                    again = f"the run goes on: `sluice status {folder.run} --follow` follows it again"
+                    follow = typed(f"status {folder.run} --follow", self.environment.name)
+                    again = f"the run goes on: `{follow}` follows it again"
                     raise Failed(f"{error}; {again}") from error
                 self._tell(f"{error}; waiting for it, the run goes on")
             else:
@@ -209,7 +248,8 @@ class CloudRuns:
                 return True
             if now - parse_moment(self.store.read(key).decode()) < LEASE:
                 return False
-        raise Failed(f"run {launch.run}: was submitted 100 times and never arrived; `sluice doctor` says what is wrong")
+        doctor = typed("doctor", self.environment.name)
+        raise Failed(f"run {launch.run}: was submitted 100 times and never arrived; `{doctor}` says what is wrong")
 
     def _mirror(self, launch: Launch) -> RunFolder:
         folder = self.runs.folder_of(launch.run)

@@ -15,14 +15,13 @@ from pipelines.commands import options
 def smoke(env: str, as_json: bool) -> int:
     """Submits the smallest graph, and looks at store, account, cache and log from inside."""
     from components.core.errors import ExitCode
-    from components.core.store import Store
     from pipelines import smoke as graph
     from pipelines.backends.ask import Ask
     from pipelines.follow import carry_out, tell
 
     environment, backend = options.backend(env)
     finished = carry_out(Ask("smoke", graph.recipe(), environment), as_json=as_json)
-    tell(finished, Store(environment.store), as_json=as_json)
+    tell(finished, environment, as_json=as_json)
     (run,) = finished.runs
     if finished.exit_code or graph.find_line(backend, finished.folder, run):
         return finished.exit_code

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 @options.env
 @options.as_json
 def runs(env: str, as_json: bool) -> None:
-    """Lists the runs, the newest first."""
-    from components.core.errors import InvalidInput
+    """Lists an environment's runs, the newest first."""
+    from collections import Counter
 
-    _, backend = options.backend(env)
+    from components.core.errors import InvalidInput
+    from pipelines.typed import typed
+
+    environment, backend = options.backend(env)
     backend.fetch()
-    records = list(backend.runs.records())
+    everywhere = list(backend.runs.records())
+    records = [(folder, run) for folder, run in everywhere if backend.runs.has(folder)]
     found = [run for _, run in records if not isinstance(run, InvalidInput)]
     for folder, error in records:
         if isinstance(error, InvalidInput):
@@ -37,7 +41,10 @@ def runs(env: str, as_json: bool) -> None:
             f"{run.run:<44} {run.state:<10} {run.started[:19]}  {run.error.splitlines()[0] if run.error else ''}"
         )
     if not records:
-        click.echo("no runs yet; start one with `sluice run RECIPE`")
+        click.echo(f"no runs yet; start one with `{typed('run RECIPE', environment.name)}`")
+    elsewhere = Counter(folder.launch().environment["name"] for folder, _ in everywhere if not backend.runs.has(folder))
+    for name, count in sorted(elsewhere.items()):
+        click.echo(f"{count} more of the environment {name}: `sluice runs --env {name}`", err=True)
 
 
 @click.command(epilog="Example:  sluice status latest")
@@ -76,12 +83,11 @@ def status(run: str, env: str, follows: bool, as_json: bool) -> int:
 
 
 def _follow(environment: Environment, backend: Backend, folder: RunFolder, as_json: bool) -> int:
-    from components.core.store import Store
     from pipelines.follow import follow, tell
     from pipelines.recipe import recipe_from
 
     finished = follow(backend, folder, recipe_from(folder.launch().recipe), environment, as_json=as_json)
-    tell(finished, Store(environment.store), as_json=as_json)
+    tell(finished, environment, as_json=as_json)
     return finished.exit_code
 
 

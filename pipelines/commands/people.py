@@ -43,7 +43,6 @@ def refuse(run: str, name: str, reason: str, env: str, as_json: bool) -> int:
 
 
 def _speak(run: str, name: str, verdict: Verdict, reason: str, env: str, as_json: bool) -> int:
-    from components.core.store import Store
     from components.release.decide.settings import Decide
     from pipelines.examine import begun, held_run
     from pipelines.follow import go_on, tell
@@ -66,5 +65,5 @@ def _speak(run: str, name: str, verdict: Verdict, reason: str, env: str, as_json
         click.echo(f"{folder.run}: {spoken} approved; {said.missing} more approval is waited for", err=as_json)
         return int(ExitCode.REFUSED)
     finished = go_on(said.request, recipe, environment, as_json=as_json)
-    tell(finished, Store(environment.store), as_json=as_json)
+    tell(finished, environment, as_json=as_json)
     return finished.exit_code

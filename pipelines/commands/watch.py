@@ -60,7 +60,6 @@ def schedule(
 
 
 def _keep_here(environment: LocalEnvironment, recipe: RecipeBase, graph: str, every: str) -> None:
-    from components.core.store import Store
     from pipelines.backends.ask import Ask
     from pipelines.compile import compile_graphs
     from pipelines.follow import carry_out, tell
@@ -71,7 +70,7 @@ def _keep_here(environment: LocalEnvironment, recipe: RecipeBase, graph: str, ev
     compile_graphs(recipe, environment)
 
     def run(plan: Plan, now: str) -> None:
-        tell(carry_out(Ask(plan.graph, plan.recipe, environment, now=now)), Store(environment.store))
+        tell(carry_out(Ask(plan.graph, plan.recipe, environment, now=now)), environment)
 
     with until_stopped("the schedule was ended; start it again and it goes on from here"):
         LocalSchedule(environment, run).keep(Plan(graph, recipe, timing))

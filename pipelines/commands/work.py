@@ -143,13 +143,12 @@ def demo(act: int | None) -> int:
 def _carry_out(ask: Ask, follow: bool, as_json: bool) -> int:
     """Runs what is asked, tells what came of it, and returns the exit code."""
     from components.core.moment import parse_moment
-    from components.core.store import Store
     from pipelines.follow import carry_out, tell
 
     if ask.now:
         parse_moment(ask.now)
     finished = carry_out(ask, follow_requests=follow, as_json=as_json)
-    tell(finished, Store(ask.environment.store), as_json=as_json)
+    tell(finished, ask.environment, as_json=as_json)
     return finished.exit_code
 
 

@@ -81,7 +81,7 @@ def first_model(scene: Scene) -> list[str]:
     wrong = _not_as_it_must(finished, "release", State.DONE)
     if not finished.runs[0].exit_code:
         wrong += tell_what_was_found(planted, finished, place.store)
-    tell(finished, place.store)
+    tell(finished, place.environment)
     if wrong:
         return wrong
     scene.serve()
@@ -95,7 +95,7 @@ def a_bad_one(scene: Scene) -> list[str]:
     place.write_data(shuffled=True)
     assignments = (f"resolve.root={place.folder / 'shuffled'}", "train.0.finetune.epochs=1")
     finished = carry_out(Ask("lifecycle", load_recipe(RECIPE, assignments), place.environment))
-    tell(finished, place.store)
+    tell(finished, place.environment)
     if place.state != before:
         return ["what serves has changed"]
     click.echo(f"what serves has not changed: generation {before.generation}")
@@ -170,7 +170,7 @@ def _window(scene: Scene, asked: list[Ticket], verdict: str) -> list[str]:
     wrong = [*(f"lost: {error}" for error in lost[:3]), *unheard[:3]]
     time.sleep(2 * scene.place.environment.serving.log.seal_seconds)  # until the last row stands in a partition
     finished = carry_out(Ask("monitoring", scene.place.recipe, scene.place.environment))
-    tell(finished, scene.place.store)
+    tell(finished, scene.place.environment)
     monitoring = finished.runs[0]
     if monitoring.exit_code or bool(monitoring.requests) != (verdict == "retrain"):
         wrong.append(f"monitoring did not come to `{verdict}`: {monitoring.outcome or monitoring.error}")

@@ -45,6 +45,19 @@ def test_the_status_ends_with_what_the_run_has_cost_by_which_prices_where_they_a
     assert "cost" not in sluice("status", "lifecycle-2")[1]
 
 
+def test_the_runs_are_those_of_the_environment_and_others_are_counted(environment, sluice) -> None:
+    kept("here", State.DONE, 0)
+    folder = Runs(Path("runs")).folder_of("there")
+    folder.create(Launch(run="there", graph="lifecycle", recipe={}, environment={"name": "vertex"}, now="x"))
+    folder.write(Run.read((Path("runs") / "here" / "run.json").read_bytes(), "here"))
+    Runs(Path("runs")).point_latest(folder)
+    code, printed, told = sluice("runs")
+    assert code == 0
+    assert printed.count("done") == 1
+    assert "1 more of the environment vertex: `sluice runs --env vertex`" in told
+    assert sluice("status", "latest")[1].startswith("here"), "the link leads to another environment's"
+
+
 def test_a_run_of_another_environment_is_not_looked_for_in_this_ones_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

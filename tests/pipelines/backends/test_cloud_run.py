@@ -17,7 +17,7 @@ from components.core.report import Report, Rows
 from components.core.run import EstimatedCost, Run, State
 from components.core.store import Store
 from pipelines.backends.ask import Ask
-from pipelines.backends.cloud_run import LEASE, PATIENCE, CloudRuns, Unsubmitted
+from pipelines.backends.cloud_run import LEASE, PATIENCE, RETYPED, CloudRuns, Unsubmitted
 from pipelines.backends.service import Job, JobState, TaskState
 from pipelines.compile import Compiled
 from pipelines.environment import KubeflowEnvironment
@@ -208,7 +208,7 @@ def test_what_the_service_has_against_a_submission_may_be_mended(machine: Machin
 def test_a_login_that_ends_ends_the_following_and_not_the_run(machine: Machine) -> None:
     folder = machine.runs.start(machine.ask)
     machine.service.refused = "it is not known who asks"
-    with pytest.raises(Failed, match=f"who asks; the run goes on: `sluice status {folder.run} --follow`"):
+    with pytest.raises(Failed, match=f"who asks; the run goes on: `sluice status {folder.run} --follow --env there`"):
         [*machine.runs.follow(folder)]
 
 
@@ -290,7 +290,7 @@ def test_following_outlasts_a_service_that_is_away_for_minutes_and_not_for_ever(
     assert capsys.readouterr().err.count("waiting for it, the run goes on") == 1
     again = machine.runs.start(replace(machine.ask, now="2026-01-02T00:00:00+00:00"))
     machine.service.away, began = 10**6, machine.now
-    with pytest.raises(Failed, match=f"`sluice status {again.run} --follow` follows it again"):
+    with pytest.raises(Failed, match=f"`sluice status {again.run} --follow --env there` follows it again"):
         list(machine.runs.follow(again))
     assert machine.now - began > PATIENCE
 
@@ -309,6 +309,69 @@ def test_a_run_that_was_claimed_and_never_submitted_says_how_to_go_on(machine: M
     there = other(machine, tmp_path)
     with pytest.raises(Unsubmitted, match="ask for it again, with `--now"):
         there.runs.find(folder.run)
+
+
+def test_a_command_that_is_typed_again_follows_what_is_under_way(machine: Machine, tmp_path: Path) -> None:
+    asked = replace(machine.ask, now="")
+    first = machine.runs.start(asked)
+    machine.now += timedelta(hours=5)
+    assert machine.runs.start(asked) == first
+    assert other(machine, tmp_path).runs.start(asked).run == first.run
+    assert machine.runs.start(replace(asked, use_cache=False)).run != first.run, "that is something else"
+    machine.service.tell(first.run, State.DONE)
+    machine.now += timedelta(hours=5)
+    assert machine.runs.start(asked).run != first.run
+    assert len(machine.service.submitted) == 3
+
+
+def test_a_command_that_is_typed_again_submits_what_it_had_not_got_to_submitting(machine: Machine) -> None:
+    asked = replace(machine.ask, now="")
+    machine.service.refused = "may not"
+    with pytest.raises(Unsubmitted):
+        machine.runs.start(asked)
+    (claimed,) = machine.runs.runs
+    machine.service.refused = ""
+    machine.now += LEASE
+    assert machine.runs.start(asked) == claimed
+    machine.service.states.clear()
+    machine.now += 2 * RETYPED
+    assert machine.runs.start(asked) != claimed, "nobody means what was asked for hours ago"
+
+
+def test_the_latest_run_is_the_one_that_began_last_on_whatever_machine(machine: Machine, tmp_path: Path) -> None:
+    there = other(machine, tmp_path)
+    moments = ["2026-01-01T00:00:00+00:00", "2025-01-01T00:00:00+00:00"]
+    first, last = (there.runs.start(replace(machine.ask, now=moment)) for moment in moments)
+    asked_for = there.runs.start(replace(machine.ask, asked_by="a request"))
+    for day, folder in enumerate((first, last, asked_for), 1):
+        started = f"2026-02-0{day}T00:00:00+00:00"
+        machine.service.states[folder.run] = replace(machine.service.states[folder.run], started=started)
+    assert machine.runs.find("latest").run == last.run
+    assert [folder.run for folder in machine.runs.runs] == [asked_for.run, last.run, first.run]
+    theirs = Launch(run="theirs", graph="lifecycle", recipe={}, environment={"name": "local"}, now="x")
+    machine.runs.runs.folder_of("theirs").create(theirs)
+    machine.runs.runs.point_latest(machine.runs.runs.folder_of("theirs"))
+    assert machine.runs.find("latest").run == last.run
+
+
+def test_what_was_looked_at_is_not_listed_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = machine.service.states
+    for day in range(1, 29):
+        moment = f"2025-12-{day:02}T00:00:00+00:00"
+        states[f"job-{day}"] = JobState(f"jobs/{day}", f"job-{day}", State.DONE, started=moment)
+    listed = list[str]()
+
+    def jobs() -> Iterator[JobState]:
+        for state in sorted(states.values(), key=lambda one: one.started, reverse=True):
+            listed.append(state.run)
+            yield state
+
+    monkeypatch.setattr(machine.service, "jobs", jobs)
+    machine.runs.fetch()
+    assert len(listed) == 28
+    listed.clear()
+    machine.runs.fetch()
+    assert listed == ["job-28"], "it began before the last look: nothing older can be new"
 
 
 def test_an_alert_of_monitoring_is_an_answer_that_stays_and_what_waits_for_people_is_looked_at_again() -> None:
