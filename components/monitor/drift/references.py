@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.attempt import Attempt
+from components.core.canonical import sha256
 from components.core.errors import InvalidInput
 from components.core.manifest import Kind, Manifest, Parent, Reference, read_manifest
 from components.core.store import Store
@@ -20,8 +21,12 @@ from components.monitor.describe.summary import read_features, read_profile
 from components.monitor.drift.serving import Champion
 from components.monitor.drift.settings import Drift
 from components.monitor.figures import Score, pooled
-from components.monitor.observe.records import comparisons
+from components.monitor.observe.records import Compared, comparisons, figures_of
 
+FIRST = "release_"
+"""How the roles begin of a model's first windows, among what a comparison was made from."""
+REFERENCE_GONE = "reference_gone"
+"""The fault of a comparison some of whose first windows could not be read."""
 _DEPTH = 20
 """Steps from a model to its data, at most: export, some stages of training, tokens, conversations."""
 
@@ -46,6 +51,20 @@ class Release:
     quality: Score = field(default_factory=Score)
     gone: list[str] = field(default_factory=list)
     """Windows that cannot be read any more, and why."""
+
+    def is_enough(self, settings: Drift) -> bool:
+        """Whether later windows can be compared with these."""
+        return len(self.profiles) >= settings.reference_windows and self.features.num_rows >= settings.least_rows
+
+    def add(self, store: Store, profile: Reference | Parent, model: str) -> None:
+        """Takes a window in, where the model was asked in it. Raises InvalidInput where it is gone or changed."""
+        output = read_manifest(store, profile)
+        quality = read_profile(store, output).models.get(model)
+        if quality is not None:
+            features = of_model(read_features(store, output), model)
+            self.profiles.append(output)
+            self.features = pa.concat_tables([self.features, features])
+            self.quality = pooled([self.quality, quality.quality])
 
 
 def training(attempt: Attempt, model: Reference, settings: Drift, languages: tuple[str, ...]) -> Training:
@@ -93,29 +112,56 @@ def conversations_of(store: Store, model: Reference) -> Manifest:
 def release(store: Store, endpoint: str, champion: Champion, until: datetime, settings: Drift) -> Release:
     """The model's first ``reference_windows`` windows after its release, or as many as hold ``least_rows`` of it.
 
-    Windows that end from ``until`` on are none of them: a window is not compared with itself.
+    Windows that end from ``until`` on are none of them: a window is not compared with itself. The comparison before
+    this one has found them, but for its own window; all are gone through only where it does not tell.
     """
-    found, digest = Release(), champion.model.digest
+    return _found_before(store, endpoint, champion, until, settings) or _from_the_release_on(
+        store, endpoint, champion, until, settings
+    )
+
+
+def _found_before(store: Store, endpoint: str, champion: Champion, until: datetime, settings: Drift) -> Release | None:
+    """The windows that the comparison before this one was made from, and its own where these are too few.
+
+    None where it was another model's, made with other settings or from windows some of which were gone, or damaged.
+    """
+    found = Release()
+    for record in comparisons(store, endpoint, {}, until, champion.released_at, last=1):
+        if not _is_of(record, champion):
+            return None
+        try:
+            evidence = read_manifest(store, record.evidence)
+            faults = {fault.code for fault in figures_of(store, record.evidence).faults}
+            if evidence.producer.settings != sha256(settings.encode()) or REFERENCE_GONE in faults:
+                return None
+            profiles: list[Reference | Parent] = [one for one in evidence.parents if one.role.startswith(FIRST)]
+            for profile in [*profiles, record.profile]:
+                if not found.is_enough(settings):
+                    found.add(store, profile, champion.model.digest)
+        except InvalidInput:
+            return None
+        return found
+    return None
+
+
+def _from_the_release_on(store: Store, endpoint: str, champion: Champion, until: datetime, settings: Drift) -> Release:
+    found = Release()
     damaged: dict[str, str] = {}
     for record in comparisons(store, endpoint, damaged, until, champion.released_at):
-        if (record.model, record.released) != (digest, champion.released):
+        if not _is_of(record, champion):
             continue
-        if len(found.profiles) >= settings.reference_windows and found.features.num_rows >= settings.least_rows:
+        if found.is_enough(settings):
             break
         try:
-            output = read_manifest(store, record.profile)
-            quality = read_profile(store, output).models.get(digest)
-            features = of_model(read_features(store, output), digest)
+            found.add(store, record.profile, champion.model.digest)
         except InvalidInput as error:
             found.gone.append(f"{record.until}: {error}")
-            continue
-        if quality is None:
-            continue
-        found.profiles.append(output)
-        found.features = pa.concat_tables([found.features, features])
-        found.quality = pooled([found.quality, quality.quality])
     found.gone += damaged.values()
     return found
+
+
+def _is_of(record: Compared, champion: Champion) -> bool:
+    return (record.model, record.released) == (champion.model.digest, champion.released)
 
 
 def of_model(features: pa.Table, model: str) -> pa.Table:

@@ -17,7 +17,7 @@ from components.monitor.drift.compare import Found, Pair, compare, pairs
 from components.monitor.drift.drawing import drift_section
 from components.monitor.drift.faults import window_faults
 from components.monitor.drift.pictures import PICTURES, pictures
-from components.monitor.drift.references import Release, Training, of_model, release, training
+from components.monitor.drift.references import FIRST, REFERENCE_GONE, Release, Training, of_model, release, training
 from components.monitor.drift.serving import Champion, champion_at
 from components.monitor.drift.settings import Drift
 from components.monitor.figures import FIGURES, Fault, Figures
@@ -37,7 +37,7 @@ class References:
     def manifests(self) -> dict[str, Manifest]:
         """All of them by role, for what the evidence was made from."""
         found = {"training": self.training.data} if self.training else {}
-        return found | {f"release_{at}": one for at, one in enumerate(self.release.profiles, 1)}
+        return found | {f"{FIRST}{at}": one for at, one in enumerate(self.release.profiles, 1)}
 
 
 def drift(attempt: Attempt, profile: Manifest, settings: Drift, now: str, endpoint: str, endpoints: str) -> Outcome:
@@ -95,7 +95,7 @@ def _references(
     found.release = release(attempt.store, seen.endpoint, champion, until, settings)
     if found.release.gone:
         text = f"{counted(len(found.release.gone), 'window')} of the first after the release cannot be read"
-        faults.append(Fault(code="no_reference", text=f"{text}: {found.release.gone[0]}."))
+        faults.append(Fault(code=REFERENCE_GONE, text=f"{text}: {found.release.gone[0]}."))
     return found
 
 

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from components.core.attempt import Attempt, Draft
 from components.core.errors import InvalidInput
 from components.core.manifest import Kind
 from components.core.settings import StepSettings
+from components.core.store import Store
 from components.monitor.describe.settings import Describe
-from components.monitor.drift.references import conversations_of, training, unseen
+from components.monitor.drift.references import conversations_of, release, training, unseen
+from components.monitor.drift.serving import champion_at
 from components.monitor.drift.settings import Drift
-from tests.monitor.traffic import changed, conversations, trained_model
+from components.monitor.observe.records import compared_key, comparisons
+from tests.monitor.drift.conftest import codes
+from tests.monitor.traffic import ENDPOINT, START, WEEK, changed, conversations, trained_model
 
 LANGUAGES = Describe().languages
 
@@ -70,3 +76,35 @@ def test_faulty_rows_of_training_data_are_left_out_and_the_others_compared(loop,
         found = training(Attempt(store, "drift"), model.named, Drift(training_rows=most), LANGUAGES)
         assert found.features.num_rows == min(most, 202)
         assert None not in found.features.column("request_id").to_pylist()
+
+
+def test_first_windows_are_found_without_reading_all_that_came_since(loop, store, monkeypatch) -> None:
+    """Of an endpoint that is asked seldom: the first window holds too little, and those since hold nothing."""
+    model = loop.train()
+    loop.serve(model)
+    first = loop.figures(loop.traffic(0, model, count=40))
+    loop.outcome(START + 2 * WEEK)
+    (idle,) = comparisons(store, ENDPOINT, {}, last=1)
+    for hours in range(1, 1001):
+        until = START + 2 * WEEK + timedelta(hours=hours)
+        record = idle.model_copy(update={"until": until.isoformat()})
+        store.create(compared_key(ENDPOINT, until), record.to_bytes())
+    reads, real = list[str](), Store.read
+    monkeypatch.setattr(Store, "read", lambda self, key: reads.append(key) or real(self, key))
+    champion, until = champion_at(loop.endpoints, ENDPOINT, START + 9 * WEEK), START + 9 * WEEK
+    found = release(store, ENDPOINT, champion, until, Drift())
+    assert (len(found.profiles), found.features.num_rows, found.quality) == (1, 40, first.quality)
+    assert len(reads) < 20
+    reads.clear()
+    again = release(store, ENDPOINT, champion, until, Drift(alpha=0.002))  # what was compared otherwise tells nothing
+    assert (again.profiles, again.quality) == (found.profiles, found.quality)
+    assert len(reads) > 1000
+
+
+def test_what_was_gone_when_it_was_compared_is_told_again_each_time(loop) -> None:
+    model = loop.train()
+    loop.serve(model)
+    for week in range(2):
+        loop.outcome(loop.traffic(week, model))
+        loop.store.remove("describe")
+    assert [codes(loop.figures(loop.traffic(week, model))) for week in (2, 3)] == [["reference_gone"]] * 2

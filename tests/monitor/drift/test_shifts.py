@@ -194,7 +194,7 @@ def test_first_windows_that_are_gone_are_a_fault(loop) -> None:
     loop.outcome(loop.traffic(0, model))
     loop.store.remove("describe")
     figures = loop.figures(loop.traffic(1, model))
-    assert codes(figures) == ["no_reference"]
+    assert codes(figures) == ["reference_gone"]
     assert {one.against for one in figures.shifts} == {"training"}
 
 
@@ -205,7 +205,7 @@ def test_a_record_of_a_first_window_that_is_none_is_a_fault_that_names_it(loop) 
     loop.outcome(first)
     loop.store.write(compared_key(ENDPOINT, first), b'{"version":1,"endpoint":"hel')
     figures = loop.figures(loop.traffic(1, model))
-    assert codes(figures) == ["no_reference"]
+    assert codes(figures) == ["reference_gone"]
     assert compared_key(ENDPOINT, first) in figures.faults[0].text
     assert {one.against for one in figures.shifts} == {"training"}
 
