@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipelines.doctor import places, tools
+from pipelines.doctor import amazon, places, secrets, tools
 from pipelines.doctor.check import Check
 from pipelines.environment import Environment, LocalEnvironment, VertexEnvironment
 
@@ -20,4 +20,6 @@ def checks(environment: Environment) -> Iterator[Check]:
         else:
             yield from kubeflow.checks(environment)
         yield from images.checks(environment)
+    yield from amazon.checks(environment)
+    yield from secrets.checks(environment)
     yield from places.checks(environment)

@@ -17,6 +17,7 @@ from components.core.errors import Failed, InvalidInput, Refused, Unreachable
 from components.core.google_errors import Absent, Caller
 from pipelines.doctor import clock
 from pipelines.doctor.check import Check, NotChecked
+from pipelines.doctor.places import buckets
 from pipelines.environment import VertexEnvironment
 
 TIMEOUT = (5, 20)
@@ -110,7 +111,7 @@ def checks(environment: VertexEnvironment) -> Iterator[Check]:
     for name in apis(environment):
         yield Check(f"API {name}", partial(_api, google, name))
     yield Check("account", partial(_account, google))
-    for bucket, named in buckets(environment).items():
+    for bucket, named in buckets(environment, "gs://").items():
         yield Check(f"bucket {bucket}", partial(_bucket, google, bucket, named))
     yield Check("quota", partial(_quota, google))
 
@@ -121,16 +122,6 @@ def apis(environment: VertexEnvironment) -> list[str]:
     said = environment.model_dump_json()
     wanted = {"artifactregistry": "-docker.pkg.dev/", "cloudkms": '"gcpkms:', "secretmanager": '"secret://'}
     return sorted([*found, *(name for name, mark in wanted.items() if mark in said)])
-
-
-def buckets(environment: VertexEnvironment) -> dict[str, str]:
-    """The buckets that the environment names, each with the fields that do."""
-    found: dict[str, list[str]] = {}
-    for name in ("store", "pipeline_root", "requests", "endpoints", "trust"):
-        address = getattr(environment, name)
-        if address.startswith("gs://"):
-            found.setdefault(address.removeprefix("gs://").partition("/")[0], []).append(name)
-    return {bucket: ", ".join(names) for bucket, names in found.items()}
 
 
 def _login(google: Google) -> str:
@@ -174,7 +165,7 @@ def _account(google: Google) -> str:
             f" {environment.project}`, or correct service_account in the environment file"
         ) from error
     except Refused as error:
-        if not _is_forbidden(error):
+        if not is_forbidden(error):
             raise
         found = {}
     if found.get("disabled"):
@@ -244,11 +235,11 @@ def _if_permitted(google: Google, service: str, path: str, asked: str, body: Any
     try:
         return google.ask(service, path, asked=asked, body=body)
     except Refused as error:
-        if _is_forbidden(error):
+        if is_forbidden(error):
             raise NotChecked(str(error)) from error
         raise
 
 
-def _is_forbidden(error: Refused) -> bool:
+def is_forbidden(error: Refused) -> bool:
     """Whether it is known who asks, and that they may not."""
     return getattr(error.__cause__, "code", None) == 403

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -66,11 +66,24 @@ def _runs(environment: KubeflowEnvironment) -> str:
 
 
 def _account(environment: KubeflowEnvironment) -> str:
+    name, space = environment.service_account, environment.namespace
+    ask_cluster(
+        lambda cluster: cluster.read_namespaced_service_account(name, space, _request_timeout=TIMEOUT),
+        absent=f"there is no {name} in namespace {space}; `kubectl create serviceaccount {name} --namespace {space}`,"
+        " or correct service_account in the environment file",
+        look=f"kubectl get serviceaccount {name} --namespace {space}",
+    )
+    return f"{name} is in namespace {space}"
+
+
+def ask_cluster(ask: Callable[[Any], Any], *, absent: str, look: str) -> Any:
+    """What Kubernetes answers to who asks here.
+
+    ``absent`` is said where it has no such thing; NotChecked where it does not say, ``look`` is how others see it.
+    """
     from kubernetes import client, config  # type: ignore[import-untyped]
     from urllib3.exceptions import HTTPError
 
-    name, space = environment.service_account, environment.namespace
-    look = f"kubectl get serviceaccount {name} --namespace {space}"
     login = client.Configuration()
     try:
         _load_login(config, login)
@@ -78,13 +91,10 @@ def _account(environment: KubeflowEnvironment) -> str:
         raise NotChecked(f"there is no login for the cluster here; ask who has one: `{look}`") from error
     login.retries = False
     try:
-        client.CoreV1Api(client.ApiClient(login)).read_namespaced_service_account(name, space, _request_timeout=TIMEOUT)
+        return ask(client.CoreV1Api(client.ApiClient(login)))
     except client.ApiException as error:
         if error.status == 404:
-            raise InvalidInput(
-                f"there is no {name} in namespace {space}; `kubectl create serviceaccount {name} --namespace {space}`,"
-                " or correct service_account in the environment file"
-            ) from error
+            raise InvalidInput(absent) from error
         if error.status == 401:
             raise Refused(
                 "the login for the cluster is missing or ended; renew it, see `kubectl auth whoami`"
@@ -92,7 +102,6 @@ def _account(environment: KubeflowEnvironment) -> str:
         raise NotChecked(f"the cluster answered {error.status} {error.reason}; have somebody look: `{look}`") from error
     except HTTPError as error:
         raise NotChecked(f"the cluster does not answer from here; look from where it does: `{look}`") from error
-    return f"{name} is in namespace {space}"
 
 
 def _load_login(config: Any, login: Any) -> None:

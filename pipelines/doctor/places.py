@@ -31,6 +31,16 @@ def checks(environment: Environment) -> Iterator[Check]:
         yield Check(f"key {name}", partial(_key, environment, name, address))
 
 
+def buckets(environment: Environment, scheme: str) -> dict[str, str]:
+    """The buckets that the environment names, each with the fields that do."""
+    found: dict[str, list[str]] = {}
+    for name in ("store", "pipeline_root", "requests", "endpoints", "trust"):
+        address = getattr(environment, name, "")
+        if address.startswith(scheme):
+            found.setdefault(address.removeprefix(scheme).partition("/")[0], []).append(name)
+    return {bucket: ", ".join(names) for bucket, names in found.items()}
+
+
 def _store(environment: Environment) -> str:
     """A probe is created once and not twice, read, and removed."""
     if not isinstance(environment, LocalEnvironment) and "://" not in environment.store:

@@ -7,58 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from aiohttp import web
 
 from pipelines.doctor.check import Finding, Health, examine
 from pipelines.doctor.kubeflow import checks
 from pipelines.environment import KubeflowEnvironment, load_environment
 from tests.contract.kubeflow.server import Server
-from tests.contract.loopback import Loopback
-
-TOKEN = "planted-0123456789"
-
-
-class Kubernetes(Loopback):
-    """A cluster's service accounts by namespace. It does not imitate: all else, and who may do what."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.accounts = {("kubeflow", "sluice-steps")}
-
-    async def answer(self, came: web.Request) -> web.StreamResponse:
-        parts = came.path.split("/")
-        if came.method != "GET" or parts[:4] != ["", "api", "v1", "namespaces"] or parts[5] != "serviceaccounts":
-            self.wrong.append(f"{came.method} {came.path}")
-        fault = self.fault_of("serviceaccounts")
-        status = fault.how if fault else 200 if (parts[4], parts[6]) in self.accounts else 404
-        assert isinstance(status, int)
-        body = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": parts[6], "namespace": parts[4]}}
-        return web.json_response(body if status == 200 else {"kind": "Status", "code": status}, status=status)
+from tests.pipelines.doctor.conftest import TOKEN, Kubernetes
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server().running() as server:
         yield server
-
-
-@pytest.fixture
-def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kubernetes]:
-    with Kubernetes().running() as kubernetes:
-        login = {"clusters": [{"name": "here", "cluster": {"server": kubernetes.address}}],
-                 "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-                 "users": [{"name": "me", "user": {"token": TOKEN}}], "current-context": "here"}  # fmt: skip
-        (tmp_path / "kubeconfig").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **login}))
-        name = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
-        monkeypatch.setattr(name, str(tmp_path / "kubeconfig"))
-        yield kubernetes
-
-
-@pytest.fixture(autouse=True)
-def _no_login_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
-    monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(tmp_path / "no-token"))
 
 
 def look(server: Server, **changes: Any) -> dict[str, Finding]:

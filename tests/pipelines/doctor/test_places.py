@@ -176,11 +176,15 @@ def test_a_vault_that_cannot_be_looked_at(environment: LocalEnvironment) -> None
     assert "see there that the steps may sign" in found.said
 
 
-def test_the_command_tells_line_by_line_and_ends_by_what_is_missing(sluice, environment: LocalEnvironment) -> None:
+def test_the_command_tells_line_by_line_and_ends_by_what_is_missing(
+    sluice, environment: LocalEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "planted-0123456789")
     assert sluice("smoke")[0] == 0
     code, out, complaints = sluice("doctor")
     assert (code, complaints) == (0, "")
     assert all(line.startswith("ok  ") for line in out.splitlines())
+    assert "planted" not in out
     Path(environment.trust).unlink()
     code, out, complaints = sluice("doctor", "--json")
     assert (code, complaints) == (4, "")
