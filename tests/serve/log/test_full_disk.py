@@ -37,7 +37,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)], capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("this user may mount no disk; test_journal.py has the same with a disk that only says it is full")
+        pytest.skip("this user may mount no disk; test_journal_room.py has one that only says it is full")
     try:
         yield folder
     finally:
