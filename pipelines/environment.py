@@ -61,7 +61,9 @@ def _address(store: str) -> str:
 
 Label = Annotated[str, Field(pattern=r"^[a-z0-9_-]{0,63}$")]
 Image = Annotated[str, AfterValidator(_pinned)]
+Graph = Literal["lifecycle", "release", "monitoring"]
 KeyAddress = Annotated[str, AfterValidator(_key)]
+GoogleAccount = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 SecretReference = Annotated[str, AfterValidator(_secret)]
 
 
@@ -139,6 +141,11 @@ class CloudEnvironment(EnvironmentBase, ABC):
     runs: str = Field(default="./runs", description="Folder here that mirrors the runs' records and pages.")
     labels: dict[str, Label] = Field(default={}, description="Labels of every run, such as `team`, to charge it by.")
     images: dict[str, Image] = Field(description="Logical image to registry and digest.")
+    service_account: str = Field(description="Account that the steps run as.")
+    accounts: dict[Graph, str] = Field(
+        default={},
+        description="Account of a graph that does not run as `service_account`: what trains need not be what signs.",
+    )
     prices: str = Field(
         default="",
         description="File of prices that a run's cost is estimated by; empty for Google's list prices on Vertex AI, and"
@@ -149,6 +156,16 @@ class CloudEnvironment(EnvironmentBase, ABC):
     def digest(self) -> str:
         """SHA-256 of all that the environment says, but for where runs are mirrored and prices read."""
         return sha256(canonical_json(self.model_dump(mode="json", exclude={"runs", "prices"})))
+
+    def account_of(self, graph: str) -> str:
+        """The account that a graph's steps run as."""
+        return next((account for name, account in self.accounts.items() if name == graph), self.service_account)
+
+    def named_accounts(self) -> dict[str, str]:
+        """Every account that steps run as, behind a word for what runs as it."""
+        return {"account": self.service_account} | {
+            f"account of {graph}": account for graph, account in self.accounts.items()
+        }
 
     @abstractmethod
     def address(self) -> str:
@@ -188,7 +205,11 @@ class VertexEnvironment(CloudEnvironment):
     backend: Literal["vertex"]
     project: str = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", description="Google Cloud project id.")
     region: str = Field(pattern=r"^[a-z]+-[a-z]+\d+$", description="Such as europe-west4.")
-    service_account: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", description="Account that the steps run as.")
+    service_account: GoogleAccount = Field(description="Account that the steps run as.")
+    accounts: dict[Graph, GoogleAccount] = Field(
+        default={},
+        description="Account of a graph that does not run as `service_account`: what trains need not be what signs.",
+    )
     pipeline_root: str = Field(pattern=r"^gs://", description="Where Vertex keeps what passes between steps.")
     api_endpoint: str = Field(default="", description="Another address of the API; empty for the region's own.")
     network: str = ""

@@ -80,7 +80,7 @@ class KubeflowService:
             experiment_id=self._experiment(job.graph),
             pipeline_spec=documents(job),
             runtime_config=self._kfp.V2beta1RuntimeConfig(parameters=dict(job.arguments)),
-            service_account=self.environment.service_account,
+            service_account=self.environment.account_of(job.graph),
         )
         what = f"run {job.run}: submit"
         try:
@@ -311,7 +311,7 @@ class KubeflowService:
             runtime_config=self._kfp.V2beta1RuntimeConfig(
                 parameters={name: value for name, value in timetable.job.arguments.items() if name != "now"}
             ),
-            service_account=self.environment.service_account,
+            service_account=self.environment.account_of(timetable.job.graph),
             max_concurrency="1",
             no_catchup=not timetable.catch_up,
             mode="DISABLE",

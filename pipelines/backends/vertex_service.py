@@ -236,7 +236,7 @@ class VertexService:
             "display_name": job.run,
             "pipeline_spec": spec,
             "labels": dict(job.labels),
-            "service_account": environment.service_account,
+            "service_account": environment.account_of(job.graph),
             "runtime_config": {
                 "gcs_output_directory": environment.pipeline_root,
                 "parameter_values": dict(job.arguments),

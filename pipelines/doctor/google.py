@@ -110,7 +110,8 @@ def checks(environment: VertexEnvironment) -> Iterator[Check]:
     yield Check("project and region", partial(_region, google))
     for name in apis(environment):
         yield Check(f"API {name}", partial(_api, google, name))
-    yield Check("account", partial(_account, google))
+    for what, account in environment.named_accounts().items():
+        yield Check(what, partial(_account, google, account))
     for bucket, named in buckets(environment, "gs://").items():
         yield Check(f"bucket {bucket}", partial(_bucket, google, bucket, named))
     yield Check("quota", partial(_quota, google))
@@ -153,16 +154,16 @@ def _api(google: Google, name: str) -> str:
     return f"is enabled in {project}"
 
 
-def _account(google: Google) -> str:
-    """The steps' account is there and whoever submits may act as it: Vertex AI refuses a run otherwise."""
-    environment, account = google.environment, google.environment.service_account
+def _account(google: Google, account: str) -> str:
+    """An account of steps is there and whoever submits may act as it: Vertex AI refuses a run otherwise."""
+    environment = google.environment
     path = f"/v1/projects/-/serviceAccounts/{quote(account, safe='@')}"
     try:
         found = google.ask("iam", path, asked=f"look at {account}")
     except Absent as error:
         raise InvalidInput(
             f"there is no {account}; `gcloud iam service-accounts create {account.partition('@')[0]} --project"
-            f" {environment.project}`, or correct service_account in the environment file"
+            f" {environment.project}`, or correct it in the environment file"
         ) from error
     except Refused as error:
         if not is_forbidden(error):

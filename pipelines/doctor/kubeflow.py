@@ -24,7 +24,8 @@ def checks(environment: KubeflowEnvironment) -> Iterator[Check]:
     yield Check("server", partial(_server, environment))
     yield Check("server for schedules", partial(_schedules, environment))
     yield Check("runs", partial(_runs, environment))
-    yield Check("account", partial(_account, environment))
+    for what, account in environment.named_accounts().items():
+        yield Check(what, partial(_account, environment, account))
 
 
 def _token(environment: KubeflowEnvironment) -> str:
@@ -65,12 +66,12 @@ def _runs(environment: KubeflowEnvironment) -> str:
     return f"whoever asks may list them in {environment.namespace}"
 
 
-def _account(environment: KubeflowEnvironment) -> str:
-    name, space = environment.service_account, environment.namespace
+def _account(environment: KubeflowEnvironment, name: str) -> str:
+    space = environment.namespace
     ask_cluster(
         lambda cluster: cluster.read_namespaced_service_account(name, space, _request_timeout=TIMEOUT),
         absent=f"there is no {name} in namespace {space}; `kubectl create serviceaccount {name} --namespace {space}`,"
-        " or correct service_account in the environment file",
+        " or correct it in the environment file",
         look=f"kubectl get serviceaccount {name} --namespace {space}",
     )
     return f"{name} is in namespace {space}"

@@ -59,6 +59,14 @@ def test_a_job_is_submitted_once_with_both_documents(server: Server) -> None:
     assert [one.run for one in opened.jobs()] == ["monitoring-1"]
 
 
+def test_a_graph_with_an_account_of_its_own_runs_as_that(server: Server) -> None:
+    opened = service(server, accounts={JOB.graph: "sluice-monitor"})
+    opened.submit(JOB)
+    opened.keep(table())
+    (run,), (recurring,) = server.items["runs"].values(), server.items["recurringruns"].values()
+    assert (run["service_account"], recurring["service_account"]) == ("sluice-monitor", "sluice-monitor")
+
+
 def test_states_tasks_errors_and_logs_are_read(server: Server) -> None:
     opened = service(server)
     opened.submit(JOB)

@@ -85,6 +85,15 @@ def test_a_job_is_submitted_with_all_that_the_environment_says(cloud: Cloud) -> 
     assert kept["pipelineSpec"] == yaml.safe_load(GRAPH)
 
 
+def test_a_graph_with_an_account_of_its_own_runs_as_that(cloud: Cloud) -> None:
+    other = "other@sluice-example.iam.gserviceaccount.com"
+    service = service_at(cloud.server.address, cloud.waited, accounts={"release": other})
+    for graph in ("lifecycle", "release"):
+        service.submit(replace(JOB, run=f"r-{graph}", graph=graph))
+    accounts = {kept["displayName"]: kept["serviceAccount"] for kept in cloud.vertex.jobs.values()}
+    assert accounts == {"r-lifecycle": service.environment.service_account, "r-release": other}
+
+
 def test_without_a_cache_every_task_is_worked_on_nested_ones_too(cloud: Cloud) -> None:
     cloud.service.submit(replace(JOB, use_cache=False))
     (kept,) = cloud.vertex.jobs.values()

@@ -127,6 +127,12 @@ def test_an_account_that_no_run_can_be_submitted_as(cloud: Cloud, change: Callab
     assert others_are_well(found, "account")
 
 
+def test_the_account_of_each_graph_is_looked_at(cloud: Cloud) -> None:
+    found = cloud.found(accounts={"release": ACCOUNT.replace("lifecycle", "release")})
+    assert found["account"].health is Health.OK
+    assert "gcloud iam service-accounts create release" in found["account of release"].said
+
+
 def test_who_may_not_look_at_an_account_may_still_act_as_it(cloud: Cloud) -> None:
     cloud.server.fail("serviceAccounts.get", 403)
     assert others_are_well(cloud.found())
