@@ -145,8 +145,8 @@ def _resolve_images(spec: Any, environment: Environment) -> None:
 
 
 def _pinned_image(image: str, environment: Environment) -> str:
-    """A logical image by registry and digest; locally it stays as it is, nothing is pulled there."""
-    if isinstance(environment, LocalEnvironment) or "@" in image:
+    """A logical image by registry and digest; on a machine where steps are processes it stays as it is."""
+    if "@" in image or (isinstance(environment, LocalEnvironment) and not environment.images):
         return image
     if image not in environment.images:
         raise InvalidInput(f"environment {environment.name}: images: there is no {image}; add it, pinned by digest")

@@ -118,6 +118,14 @@ class LocalEnvironment(EnvironmentBase):
     """This machine: `kfp.local`, no container, no network."""
 
     backend: Literal["local"]
+    images: dict[str, Image] = Field(
+        default={},
+        description="Logical image to its id here, or the path of the images lock: steps run in containers, without a"
+        " network; empty for processes of this machine.",
+    )
+    image_code: dict[str, str] = Field(
+        default={}, description="Digest of the code in each image, as the images lock says; not written by hand."
+    )
     runs: str = Field(default="./runs", description="Folder of the runs' records and pages.")
     state: str = Field(default="./.sluice", description="Folder of what KFP keeps between runs: the cache.")
     serving: Serving = Field(default=Serving(), description="How `sluice serve` serves here.")
@@ -140,7 +148,12 @@ class CloudEnvironment(EnvironmentBase, ABC):
     example: bool = Field(default=False, description="Made-up digests: compiles, and is only sent to loopback.")
     runs: str = Field(default="./runs", description="Folder here that mirrors the runs' records and pages.")
     labels: dict[str, Label] = Field(default={}, description="Labels of every run, such as `team`, to charge it by.")
-    images: dict[str, Image] = Field(description="Logical image to registry and digest.")
+    images: dict[str, Image] = Field(
+        description="Logical image to registry and digest; or the path of the images lock, which is read in its place."
+    )
+    image_code: dict[str, str] = Field(
+        default={}, description="Digest of the code in each image, as the images lock says; not written by hand."
+    )
     service_account: str = Field(description="Account that the steps run as.")
     accounts: dict[Graph, str] = Field(
         default={},
@@ -252,12 +265,22 @@ def load_environment(name: str) -> Environment:
     """
     located = located_yaml.load(_find(name))
     backend = located.value.get("backend")
+    if isinstance(lock := located.value.get("images"), str):
+        _read_lock(located.value, Path(lock), pushed=backend != "local")
     if not isinstance(backend, str) or backend not in MODELS:
         raise InvalidInput(
             f"{located.place(('backend',))}: backend: {backend!r} is none; "
             + located_yaml.nearest(str(backend), MODELS)
         )
     return located_yaml.validate(MODELS[backend], located, credentials.complaints(located))
+
+
+def _read_lock(document: dict[str, Any], path: Path, *, pushed: bool) -> None:
+    """Puts what an images lock says in the place of its path: what is kept of an environment needs no file."""
+    from pipelines.images.lock import ImagesLock
+
+    lock = ImagesLock.load(path)
+    document |= {"images": lock.references(path, pushed=pushed), "image_code": lock.code}
 
 
 def environment_from(document: dict[str, Any]) -> Environment:

@@ -64,11 +64,17 @@ def read_graph(store: Store, digest: str) -> str:
 
 
 def pinned(graph: str, spec: str, recipe: RecipeBase, environment: Environment, store: Store) -> tuple[str, str]:
-    """A graph's text and digest: the one that ``spec`` pins in the store, or compiled and pinned there."""
+    """A graph's text and digest: the one that ``spec`` pins in the store, or compiled and pinned there.
+
+    Raises Refused where an image is known to hold other code than is compiled for.
+    """
+    from pipelines.code_digest import code_digests
     from pipelines.compile import compile_graphs, compile_smoke
+    from pipelines.images.lock import check_code
 
     if spec:
         return read_graph(store, spec), spec
+    check_code(environment.image_code, code_digests())
     compiled = {graph: compile_smoke(environment)} if graph == "smoke" else compile_graphs(recipe, environment)
     for other in compiled.values():
         store.create(f"{GRAPHS}/{other.digest}.yaml", other.text.encode())

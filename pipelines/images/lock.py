@@ -1,0 +1,100 @@
+"""The images lock: which image a logical name such as ``sluice/data`` is, and which code is in it.
+
+``make images`` writes it and ``make images-push`` puts the registry's digests in. An environment file names it as
+``images: build/images.lock.json`` in place of a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from components.core.canonical import canonical_json, sha256
+from components.core.contract import Contract
+from components.core.errors import InvalidInput, Refused
+from components.core.whole_file import whole_file
+
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+BUILD, PUSH = "make images", "make images-push REGISTRY=…"
+
+
+class LockedImage(Contract):
+    """One image."""
+
+    reference: str = Field(
+        pattern=r"^[^@\s]+@sha256:[0-9a-f]{64}$",
+        description="Name and digest: a registry's once it is pushed, before that the image's id on the machine.",
+    )
+    platform: str = Field(pattern=r"^[a-z0-9]+/[a-z0-9/]+$", description="Such as linux/amd64.")
+    base: Digest = Field(description="Digest of the base image.")
+    stand_in: bool = Field(default=False, description="Whether the base stands in for the published one.")
+    code: str = Field(default="", description="Digest of the code in it (`code_digest`); empty where there is none.")
+    size_bytes: int = Field(default=0, ge=0, description="What it takes unpacked (bytes).")
+    pushed: bool = Field(default=False, description="Whether the reference is a registry's.")
+
+
+class ImagesLock(Contract):
+    """All images that were built together."""
+
+    images: dict[str, LockedImage]
+    check: str = Field(default="", description="SHA-256 of all images, so that a change by hand is seen.")
+
+    @classmethod
+    def of(cls, images: Mapping[str, LockedImage]) -> ImagesLock:
+        """The lock of these images."""
+        return cls(images=dict(sorted(images.items())), check=_check(images))
+
+    @classmethod
+    def load(cls, path: Path) -> ImagesLock:
+        """Reads a lock. Raises InvalidInput where there is none, or it was changed by hand into something else."""
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise InvalidInput(f"{path}: there is no images lock; `{BUILD}` writes it") from error
+        except OSError as error:
+            raise InvalidInput(f"{path}: the images lock cannot be read: {error.strerror}") from error
+        lock = cls.read(data, str(path))
+        if lock.check != _check(lock.images):
+            raise InvalidInput(f"{path}: was changed by hand; `{BUILD}` writes it anew")
+        return lock
+
+    def save(self, path: Path) -> None:
+        """Writes it whole."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as part:
+            part.write_text(self.model_dump_json(indent=1) + "\n")
+
+    def references(self, path: Path, *, pushed: bool) -> dict[str, str]:
+        """Logical name to reference. Raises InvalidInput where a registry's is wanted and an image is not pushed."""
+        here = sorted(name for name, image in self.images.items() if not image.pushed)
+        if pushed and here:
+            raise InvalidInput(
+                f"{path}: {', '.join(here)}: not in a registry yet, and no other machine has it; `{PUSH}`"
+            )
+        return {name: image.reference for name, image in self.images.items()}
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Logical name to the digest of the code in it, of those that hold code."""
+        return {name: image.code for name, image in self.images.items() if image.code}
+
+
+def _check(images: Mapping[str, LockedImage]) -> str:
+    return sha256(canonical_json({name: image.model_dump(mode="json") for name, image in images.items()}))
+
+
+def check_code(images: Mapping[str, str], code: Mapping[str, str]) -> None:
+    """Raises Refused where an image holds other code than is here: a step would not do what was compiled.
+
+    ``images`` is the digest of the code in each image of which that is known, ``code`` that of each stage here.
+    """
+    here = {f"sluice/{stage}": digest for stage, digest in code.items()}
+    stale = sorted(name for name, digest in images.items() if here.get(name, digest) != digest)
+    if stale:
+        raise Refused(
+            f"{', '.join(stale)}: built from other code than is here, so the steps would not do what is compiled;"
+            f" `{BUILD}` and `{PUSH}` build and push it again"
+        )
