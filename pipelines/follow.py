@@ -23,6 +23,7 @@ from pipelines.page.load import write_page
 from pipelines.progress import Progress
 from pipelines.recipe import RecipeBase
 from pipelines.runs import RunFolder
+from pipelines.signers import check_signer
 from pipelines.typed import typed
 
 
@@ -44,6 +45,7 @@ def carry_out(ask: Ask, *, follow_requests: bool = True, as_json: bool = False) 
     """Runs what is asked, what that asks for, and so on to the end, and writes one page about all of it."""
     for line in prepare(ask.environment):
         click.echo(line, err=True)
+    check_signer(ask.environment, ask.graph)
     backend = open_backend(ask.environment)
     first = backend.start(ask)
     return follow(backend, first, ask.recipe, ask.environment, follow_requests=follow_requests, as_json=as_json)

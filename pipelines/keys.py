@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from components.core.decision import DecisionKind
 from components.core.errors import InvalidInput, did_you_mean
+from components.core.signers import GOOGLE
 from components.core.signing import FILE, key_file, make_key_file, public_fields, vault_key
 from components.core.trust import NAME, PEOPLE, SERVICES, TrustedKey, TrustRoots
 from components.core.whole_file import beside, sync_folder
 from pipelines.environment import Environment, LocalEnvironment
+from pipelines.signers import how_to_trust
 from pipelines.trust_file import TrustPlace, open_trust
+from pipelines.typed import typed
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey
@@ -64,7 +67,7 @@ def prepare(environment: Environment) -> list[str]:
     with trust.alone():
         if not trust.exists() and not any(path.exists() for path in files.values()):
             return [_describe(_make(trust, name, path), path, trust) for name, path in files.items()]
-        _check_whole(trust, files)
+        _check_whole(environment, trust, files)
     return []
 
 
@@ -86,7 +89,7 @@ def new_key(
     if name not in SERVICES and not trust.exists():
         prepare(environment)
     with trust.alone():
-        _check_free(trust.roots, name)
+        _check_free(environment, trust.roots, name)
         return _make(trust, name, path, signs=signs, environments=environments, now=now), path
 
 
@@ -104,9 +107,21 @@ def add_key(
     trust = open_trust(environment)
     key = _trusted(name, public, signs, environments, now)
     with trust.alone():
-        _check_free(trust.roots, name)
+        _check_free(environment, trust.roots, name)
         trust.write(lambda roots: (*roots.keys, key))
     return key
+
+
+def fetch_public(environment: Environment, name: str, address: str) -> dict[str, str]:
+    """The public part of a name's key, as its vault gives it.
+
+    Raises InvalidInput, with what to type, where only the vault's own tools fetch it, and else as ``vault_key`` does.
+    """
+    if not address.startswith(GOOGLE):
+        raise InvalidInput(
+            f"key {address}: its public part cannot be fetched from there; {how_to_trust(environment, name, address)}"
+        )
+    return vault_key(address)
 
 
 def read_public(pem: bytes, scheme: str) -> dict[str, str]:
@@ -133,6 +148,11 @@ def rotate_key(environment: Environment, name: str, *, now: datetime | None = No
     path = key_file(address)
     with trust.alone():
         old = trust.roots.active_key(name)
+        if path is None and not address.startswith(GOOGLE):
+            raise InvalidInput(
+                f"key {address}: its public part cannot be fetched from there; end the old one with"
+                f" `{typed(f'keys retire {name}', environment.name)}`, then {how_to_trust(environment, name, address)}"
+            )
         if path is None:
             return _replace_key(trust, old, vault_key(address), now), None
         part = beside(path)
@@ -188,7 +208,7 @@ def _services(environment: Environment) -> dict[str, Path]:
     return {name: path for name, path in found.items() if path}
 
 
-def _check_whole(trust: TrustPlace, files: dict[str, Path]) -> None:
+def _check_whole(environment: Environment, trust: TrustPlace, files: dict[str, Path]) -> None:
     """Raises InvalidInput when there are trust roots without a key, or a key without trust roots."""
     if not trust.exists():
         present = next(path for path in files.values() if path.exists())
@@ -200,11 +220,9 @@ def _check_whole(trust: TrustPlace, files: dict[str, Path]) -> None:
     for name, path in files.items():
         if not path.exists():
             active = any(key.name == name and key.active for key in roots.keys)
-            remedy = f"bring it back, or give {name} a new one: `sluice keys rotate {name}`"
-            raise InvalidInput(
-                f"{path}: there is no such key of {name}, which the environment names;"
-                f" {remedy if active else f'make it with `sluice keys new {name}`'}"
-            )
+            rotate, new = (typed(f"keys {does} {name}", environment.name) for does in ("rotate", "new"))
+            remedy = f"bring it back, or give {name} a new one: `{rotate}`" if active else f"make it with `{new}`"
+            raise InvalidInput(f"{path}: there is no such key of {name}, which the environment names; {remedy}")
 
 
 def _file_of(environment: Environment, name: str) -> Path:
@@ -212,18 +230,16 @@ def _file_of(environment: Environment, name: str) -> Path:
     path = key_file(address)
     if path is None:
         raise InvalidInput(
-            f"{name}: its key lies in a vault ({address}); make one there, and let its public part be trusted:"
-            f" `sluice keys add {name}`"
+            f"{name}: its key lies in a vault ({address}); make one there, and"
+            f" {how_to_trust(environment, name, address)}"
         )
     return path
 
 
-def _check_free(roots: TrustRoots, name: str) -> None:
+def _check_free(environment: Environment, roots: TrustRoots, name: str) -> None:
     if any(key.name == name and key.active for key in roots.keys):
-        raise InvalidInput(
-            f"{name}: has an active key; give it another one with `sluice keys rotate {name}`, or end it with"
-            f" `sluice keys retire {name}`"
-        )
+        rotate, retire = (typed(f"keys {does} {name}", environment.name) for does in ("rotate", "retire"))
+        raise InvalidInput(f"{name}: has an active key; give it another one with `{rotate}`, or end it with `{retire}`")
 
 
 def _make(

@@ -181,8 +181,8 @@ def vault_key(address: str) -> dict[str, str]:
     """
     if not address.startswith(GOOGLE):
         raise InvalidInput(
-            f"key {address}: its public part cannot be fetched from there; save it as a file, retire the name's"
-            " old key, and let that file be trusted: `sluice keys add NAME --public FILE.pem`"
+            f"key {address}: its public part cannot be fetched from there; save it as a file, and let that be trusted:"
+            " `sluice keys add NAME --public FILE.pem`"
         )
     load_signers(address)
     from cryptography.hazmat.primitives.serialization import load_pem_public_key

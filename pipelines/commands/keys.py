@@ -68,8 +68,7 @@ def add(
     It is fetched from Cloud KMS, where the environment says that NAME's key lies or from another place there; or it is
     a file.
     """
-    from components.core.signing import vault_key
-    from pipelines.keys import add_key, key_address, kinds, read_public
+    from pipelines.keys import add_key, fetch_public, key_address, kinds, read_public
 
     if public and address:
         raise click.UsageError("--public and --from: name one of the two")
@@ -77,7 +76,7 @@ def add(
         raise click.UsageError("--scheme: belongs to --public; Cloud KMS says by itself how a key signs")
     environment = _environment(env)
     place = address or key_address(environment, name)
-    fields = read_public(public.read_bytes(), scheme) if public else vault_key(place)
+    fields = read_public(public.read_bytes(), scheme) if public else fetch_public(environment, name, place)
     key = add_key(environment, name, fields, signs=kinds(signs), environments=environments)
     _tell(key, f"trusts {public or place} as the key of {name}", as_json)
 

@@ -344,11 +344,11 @@ def test_a_public_key_from_elsewhere_is_trusted_and_its_private_part_signs(
 
 def test_a_key_in_a_vault_is_added_and_neither_made_nor_rotated_here(environment: LocalEnvironment) -> None:
     named = with_keys(environment, release="awskms:alias/release")
-    with pytest.raises(InvalidInput, match=r"lies in a vault .*keys add release`"):
+    with pytest.raises(InvalidInput, match=r"lies in a vault .*keys add release --public release.pem`"):
         new_key(named, "release")
     add_key(named, "release", read_public(public_pem(CryptoSigner.generate_ecdsa()), ""))
     with pytest.raises(
-        InvalidInput, match=r"key awskms:alias/release: .* cannot be fetched.*`sluice keys add NAME --p"
+        InvalidInput, match=r"key awskms:alias/release: .* cannot be fetched.*`sluice keys retire release`, then"
     ):
         rotate_key(named, "release")
     assert retire_key(named, "release").removed is None
