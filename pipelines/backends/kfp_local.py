@@ -17,16 +17,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import kfp
 import psutil
 from kfp import components, local
 from kfp.local import cache as kfp_cache
-from kfp.local import status, subprocess_task_handler, task_dispatcher
+from kfp.local import docker_task_handler, status, subprocess_task_handler, task_dispatcher
 from kfp.local.orchestrator import task_executor
 
 from components.core.errors import Failed
+from pipelines.backends.containers import Containers, run_container
 
 KFP_VERSION = "2.17."
 LOOK_EVERY_SECONDS = 0.2
@@ -68,8 +69,10 @@ class Watch:
     """Whether outputs found in the cache may be used."""
 
 
-def run_graph(text: str, arguments: dict[str, Any], *, root: Path, watch: Watch) -> bool:
-    """Runs a compiled graph here; True when every step that ran succeeded.
+def run_graph(
+    text: str, arguments: dict[str, Any], *, root: Path, watch: Watch, containers: Containers | None = None
+) -> bool:
+    """Runs a compiled graph here, in processes or in ``containers``; True when every step that ran succeeded.
 
     ``root`` is where KFP keeps artifacts' copies and its cache from run to run.
     """
@@ -78,12 +81,13 @@ def run_graph(text: str, arguments: dict[str, Any], *, root: Path, watch: Watch)
             f"kfp {kfp.__version__} is installed, the local backend is made for {KFP_VERSION}x; run `make setup`"
         )
     graph = components.load_component_from_text(text)
-    runner = local.SubprocessRunner(use_venv=False)
+    runner = local.DockerRunner(**containers.arguments()) if containers else local.SubprocessRunner(use_venv=False)
     cache = str(root / "cache")
     local.init(
         runner, pipeline_root=str(root / "artifacts"), raise_on_error=True, enable_caching=True, cache_root=cache
     )
-    with _watched(watch, _Cache(cache, watch)), warnings.catch_warnings():
+    around = containers.open() if containers else contextlib.nullcontext()
+    with around, _watched(watch, _Cache(cache, watch)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             graph(**arguments)
@@ -166,10 +170,17 @@ def _watched(watch: Watch, cache: _Cache) -> Iterator[None]:
         task: TaskRun = _current.task
         return _run_process(task, full_command, {**os.environ, **(env_vars or {})}, watch)
 
+    def run_docker_container(client: Any, image: str, command: list[str], **given: Any) -> int:
+        task: TaskRun = _current.task
+        with _log_of(task, watch) as log:
+            code, task.ended_by = run_container(client, image, command, log, watch.limits(task.title), given)
+        return code
+
     patched = [
         (task_executor, "execute_single_task", execute_single_task),
         (task_dispatcher, "run_single_task_implementation", run_single_task),
         (subprocess_task_handler, "run_local_subprocess", run_local_subprocess),
+        (docker_task_handler, "run_docker_container", run_docker_container),
         (kfp_cache, "_cache_singleton", cache),
         (kfp_cache, "_cache_singleton_root", cache.cache_root),
     ]
@@ -186,15 +197,21 @@ def _watched(watch: Watch, cache: _Cache) -> Iterator[None]:
 def _run_process(task: TaskRun, command: list[str], environment: dict[str, str], watch: Watch) -> int:
     """Runs a step's process, its output into the step's log, within its limits."""
     limits = watch.limits(task.title)
-    with watch.log(task.name).open("ab") as log:
-        if task.attempts > 1:
-            log.write(f"--- attempt {task.attempts}\n".encode())
-            log.flush()
+    with _log_of(task, watch) as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment
         )
         task.ended_by = _wait_within(process, limits)
         return process.wait()
+
+
+@contextlib.contextmanager
+def _log_of(task: TaskRun, watch: Watch) -> Iterator[IO[bytes]]:
+    with watch.log(task.name).open("ab") as log:
+        if task.attempts > 1:
+            log.write(f"--- attempt {task.attempts}\n".encode())
+            log.flush()
+        yield log
 
 
 def _wait_within(process: subprocess.Popen[bytes], limits: Limits) -> str:

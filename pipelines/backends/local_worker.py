@@ -56,6 +56,7 @@ def work(folder: RunFolder) -> int:
 
 
 def _run(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: LocalEnvironment) -> bool:
+    from pipelines.backends.containers import Containers
     from pipelines.backends.kfp_local import Limits, Watch, run_graph
     from pipelines.compile import load_spec, parameters_of
 
@@ -79,7 +80,10 @@ def _run(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: Lo
         return chosen and recorder.may_hit(outputs)
 
     watch = Watch(recorder.started, recorder.finished, recorder.folder.log, limits, may_hit)
-    return run_graph(text, arguments, root=Path(environment.state).absolute() / "kfp", watch=watch)
+    containers = Containers(launch.run, Path.cwd()) if environment.images else None
+    return run_graph(
+        text, arguments, root=Path(environment.state).absolute() / "kfp", watch=watch, containers=containers
+    )
 
 
 def _graph(recorder: Recorder, launch: Launch, recipe: RecipeBase, environment: LocalEnvironment) -> str:
