@@ -1,4 +1,4 @@
-"""The trust roots, changed by one at a time and written whole: a file here, or an object of Cloud Storage."""
+"""The trust roots, changed by one at a time and written whole: a file here, or an object of a bucket."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -17,6 +17,7 @@ from components.core.whole_file import sync_folder, whole_file
 from pipelines.environment import Environment
 
 Change = Callable[[TrustRoots], tuple[TrustedKey, ...]]
+BUCKETS = ("gs://", "s3://")
 
 
 class TrustPlace(Protocol):
@@ -36,6 +37,16 @@ class TrustPlace(Protocol):
 
     def write(self, change: Change) -> None:
         """Writes the keys that ``change`` makes of the present roots. Raises InvalidInput for what cannot be."""
+
+
+class _Objects(Protocol):
+    """Objects of a bucket, written in the place of the version that was read."""
+
+    def read(self, name: str) -> tuple[bytes, Any]:
+        """An object's bytes and its version, which is false where there is none."""
+
+    def write(self, name: str, data: bytes, version: Any) -> None:
+        """Writes an object whole in the place of that version. Raises ChangedMeanwhile where it is another by now."""
 
 
 class TrustFile:
@@ -75,21 +86,22 @@ class TrustFile:
 
 
 class TrustObject:
-    """The trust roots of an environment, where they are an object of Cloud Storage."""
+    """The trust roots of an environment, where they are an object of Cloud Storage or S3."""
 
     def __init__(self, address: str) -> None:
-        from components.core.gcs_objects import GcsObjects
-
-        bucket, _, self._name = address.removeprefix("gs://").partition("/")
+        scheme, _, rest = address.partition("://")
+        bucket, _, self._name = rest.partition("/")
         if not bucket or not self._name:
-            raise InvalidInput(f"trust roots {address}: is no object of a bucket; write `trust: gs://BUCKET/NAME`")
+            raise InvalidInput(
+                f"trust roots {address}: is no object of a bucket; write `trust: {scheme}://BUCKET/NAME`"
+            )
         self.place = address
-        self._objects = GcsObjects(bucket, f"trust roots {address}", "trust")
-        self._begun: tuple[TrustRoots, int] | None = None
+        self._objects = _open_objects(scheme, bucket, address)
+        self._begun: tuple[TrustRoots, Any] | None = None
 
     def exists(self) -> bool:
         """Whether there is one."""
-        return self._look()[1] > 0
+        return bool(self._look()[1])
 
     @property
     def roots(self) -> TrustRoots:
@@ -109,10 +121,10 @@ class TrustObject:
         """Writes the keys that ``change`` makes of the roots. Raises Conflict where somebody else was first."""
         from components.core.gcs_objects import ChangedMeanwhile
 
-        roots, generation = self._look()
+        roots, version = self._look()
         data = _changed(self.place, roots, change)
         try:
-            self._objects.write(self._name, data, generation)
+            self._objects.write(self._name, data, version)
         except ChangedMeanwhile as error:
             if self._objects.read(self._name)[0] != data:  # an answer that was lost made the client try again
                 raise Conflict(
@@ -120,12 +132,12 @@ class TrustObject:
                     " them with `sluice keys list`, and run again"
                 ) from error
 
-    def _look(self) -> tuple[TrustRoots, int]:
-        """What the object says, and its generation, 0 where there is none; within ``alone`` as it was at the start."""
+    def _look(self) -> tuple[TrustRoots, Any]:
+        """What the object says, and its version, false where there is none; within ``alone`` as it was at the start."""
         if self._begun is not None:
             return self._begun
-        data, generation = self._objects.read(self._name)
-        return (TrustRoots.read(data, self.place) if generation else TrustRoots()), generation
+        data, version = self._objects.read(self._name)
+        return (TrustRoots.read(data, self.place) if version else TrustRoots()), version
 
 
 def open_trust(environment: Environment) -> TrustPlace:
@@ -133,14 +145,25 @@ def open_trust(environment: Environment) -> TrustPlace:
     address = environment.trust
     if not address:
         raise InvalidInput(f"environment {environment.name}: names no trust roots; add `trust: PATH` to its file")
-    if address.startswith("gs://"):
+    if address.startswith(BUCKETS):
         return TrustObject(address)
     if "://" in address:
         raise InvalidInput(
-            f"environment {environment.name}: its trust roots lie at {address}, where several may write at once;"
-            " copy them to a file, change that with an environment that names it, and put it back"
+            f"environment {environment.name}: its trust roots lie at {address}, where they cannot be changed; name a"
+            " file, gs://BUCKET/NAME or s3://BUCKET/NAME as `trust`"
         )
     return TrustFile(address)
+
+
+def _open_objects(scheme: str, bucket: str, address: str) -> _Objects:
+    where = f"trust roots {address}"
+    if scheme == "s3":
+        from components.core.s3_objects import S3Objects
+
+        return S3Objects(bucket, where, "trust")
+    from components.core.gcs_objects import GcsObjects
+
+    return GcsObjects(bucket, where, "trust")
 
 
 def _changed(place: str, roots: TrustRoots, change: Change) -> bytes:

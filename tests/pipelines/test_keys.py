@@ -415,10 +415,10 @@ def test_damaged_trust_roots_are_never_written_over(environment: LocalEnvironmen
 def test_trust_roots_where_no_change_can_be_held_against_another_are_not_changed_from_here(
     environment: LocalEnvironment,
 ) -> None:
-    remote = environment.model_copy(update={"trust": "s3://bucket/trust.json"})
+    remote = environment.model_copy(update={"trust": "https://bucket/trust.json"})
     with pytest.raises(InvalidInput, match="says nowhere where anna's key is; name it under `keys`"):
         new_key(remote, "anna")
-    with pytest.raises(InvalidInput, match=r"lie at s3://bucket/trust.json"):
+    with pytest.raises(InvalidInput, match=r"lie at https://bucket/trust.json, where they cannot be changed"):
         new_key(remote, "release")
     with pytest.raises(InvalidInput, match="names no trust roots"):
         new_key(environment.model_copy(update={"trust": ""}), "anna")
