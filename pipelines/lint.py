@@ -21,6 +21,7 @@ Spec = dict[str, Any]
 ARTIFACT = "taskOutputArtifact"
 PARAMETER = "taskOutputParameter"
 EXIT = "ALL_UPSTREAM_TASKS_COMPLETED"
+HERE = ("file://", "local://")
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,10 @@ def _folders_of_this_machine(recipe: RecipeBase, environment: Environment) -> It
     if isinstance(environment, LocalEnvironment) or environment.example:
         return
     for what, address in (("resolve: root", recipe.section("resolve").root), ("store", environment.store)):
-        if "://" not in address:
+        if "://" not in address or address.startswith(HERE):
             yield (
-                f"{what}: {address} is a folder of this machine, which no step on {environment.backend} sees; put it"
-                " where gs://… or s3://… leads to"
+                f"{what}: {address} is a folder of this machine, which no step on {environment.backend} sees; name"
+                f" gs://… or s3://…, in a bucket that {environment.account_of('lifecycle')} can reach"
             )
 
 

@@ -9,7 +9,7 @@ from kfp import compiler, dsl
 from pipelines import lint
 from pipelines.backends import kubeflow, local, vertex
 from pipelines.environment import load_environment
-from pipelines.recipe import load_recipe, shipped
+from pipelines.recipe import RecipeBase, load_recipe, shipped
 from pipelines.resources import Accelerator, Resources
 
 PINNED = "registry.example/x@sha256:" + "0" * 64
@@ -191,8 +191,17 @@ def test_a_folder_of_this_machine_is_refused_for_a_cloud_and_let_pass_in_an_exam
     found = lint.resources(recipe, real)
     assert len(found) == 1
     assert found[0].startswith("resolve: root: data is a folder of this machine, which no step on vertex sees")
+    assert found[0].endswith(f"in a bucket that {real.service_account} can reach")
+    for root in ("file:///srv/data", "local:///srv/data"):
+        assert lint.resources(rooted(root), real)[0].startswith(f"resolve: root: {root} is a folder of this machine")
+    assert lint.resources(rooted("s3://documents/desk"), real) == []
     assert lint.resources(recipe, load_environment("vertex")) == []
     assert lint.resources(recipe, load_environment("local")) == []
+
+
+def rooted(root: str) -> RecipeBase:
+    """The shipped recipe, with its documents elsewhere."""
+    return load_recipe(next(path for path in shipped() if path.stem == "helpdesk"), (f"resolve.root={root}",))
 
 
 GPU = Resources(accelerator=Accelerator(type="nvidia.com/gpu"))
