@@ -11,6 +11,7 @@ from components.core.errors import ExitCode, SluiceError
 from pipelines.commands.api_keys import api_keys
 from pipelines.commands.doctor import doctor, smoke
 from pipelines.commands.endpoint import audit, break_glass, endpoints, freeze, rollback, thaw
+from pipelines.commands.env import env
 from pipelines.commands.gc import gc
 from pipelines.commands.keys import keys
 from pipelines.commands.look import compare, logs, report, runs, status, why
@@ -47,6 +48,7 @@ for command in (
     status,
     logs,
     cancel,
+    env,
     doctor,
     smoke,
     report,

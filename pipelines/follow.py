@@ -70,7 +70,7 @@ def follow(
                 finished.append(watch(backend, folder, environment, as_json))
         backend.runs.point_latest(first)
     followed = tuple(folder.path for folder in folders[1:])
-    if followed:
+    if followed or first.page_is_stale:
         write_page(first.path, Store(environment.store), followed=followed)
     return Finished(first, tuple(finished), followed)
 
@@ -79,6 +79,8 @@ def go_on(request: str, recipe: RecipeBase, environment: Environment, *, as_json
     """Carries out a request that people made, and follows the run."""
     folder = dispatch(request, recipe, environment)
     run = watch(open_backend(environment), folder, environment, as_json)
+    if folder.page_is_stale:
+        write_page(folder.path, Store(environment.store))
     return Finished(folder, (run,))
 
 

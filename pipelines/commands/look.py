@@ -56,6 +56,7 @@ def status(run: str, env: str, follows: bool, as_json: bool) -> int:
     """Shows how far a run is, and those that it asked for; its exit code is the worst (with --json, the run's)."""
     from components.core.errors import InvalidInput, worst
     from pipelines.examine import requested
+    from pipelines.prices import cost_of_all
     from pipelines.progress import step_line
 
     environment, backend = options.backend(env)
@@ -74,9 +75,9 @@ def status(run: str, env: str, follows: bool, as_json: bool) -> int:
     for line in (found.error, found.outcome):
         if line:
             click.echo(line)
-    if found.estimated_cost:
-        click.echo(f"estimated cost: {found.estimated_cost}")
     asked_for = requested(backend.runs, found)
+    if cost := cost_of_all([found, *asked_for]):
+        click.echo(f"estimated cost: {cost}")
     for other in asked_for:
         click.echo(f"{other.run}  {other.state}" + (f"  {other.outcome}" if other.outcome else ""))
     return worst(one.exit_code for one in (found, *asked_for))

@@ -22,7 +22,8 @@ def test_every_commands_help_says_what_it_does_and_has_an_example(name: str, com
 def test_the_commands_that_were_promised_are_there() -> None:
     promised = "init lint compile run runs status logs cancel report compare why new demo"
     promised += " approve refuse freeze thaw break-glass endpoints audit keys registry verify bundle"
-    promised += " monitor serve rollback schedule schedules dispatch api-keys gc doctor smoke"
+    promised += " monitor serve rollback schedule schedules dispatch api-keys gc doctor smoke env"
     assert set(promised.split()) == set(sluice.commands)
+    assert set(sluice.commands["env"].commands) == {"from-terraform"}
     assert set(sluice.commands["new"].commands) == {"step"}
     assert set(sluice.commands["keys"].commands) == {"new", "add", "list", "rotate", "retire", "revoke"}

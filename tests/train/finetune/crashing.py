@@ -2,7 +2,8 @@
 
 A case names a store, the manifests in it, settings and when to die: ``{"upload": n}``, in the middle of the n-th upload
 of a checkpoint's file; ``{"marker": n}``, before the n-th marker; ``{"marked": n, "seconds": s}``, so long after the
-n-th marker, at whatever the training does then. The process imports once and forks for each case, before any thread of PyTorch has started.
+n-th marker, at whatever the training does then. The process imports once and forks for each case,
+before any thread of PyTorch has started.
 """
 
 from __future__ import annotations
