@@ -1,0 +1,47 @@
+#!/bin/sh
+# Runs in an image's build stage, in /build: `install.sh dependencies` makes /opt/sluice from the lock, `install.sh code`
+# makes what is laid over it. Two calls, so that a change of the code leaves the large layer as it was.
+set -eu
+site=/opt/sluice/lib/python3.11/site-packages
+# Equal bytecode from equal sources; nothing reads the sources' times to see whether it is stale.
+export PYTHONHASHSEED=0 PYC_INVALIDATION_MODE=unchecked-hash
+
+dependencies() {
+    if [ -f /run/secrets/certificates ]; then
+        export SSL_CERT_FILE=/run/secrets/certificates PIP_CERT=/run/secrets/certificates
+    fi
+    python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "the base has no Python 3.11, for which the locks are made")'
+    python3 -m venv uv
+    uv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement uv.txt
+    uv/bin/uv venv --quiet --no-config --python "$(command -v python3)" /opt/sluice
+    set -- requirements.txt
+    if [ -n "${TORCH:-}" ]; then
+        set -- "$@" "torch-$TORCH.txt"
+        if [ "$TORCH" = cpu ] && [ -z "$(find /wheels -name 'torch-*.whl')" ]; then set -- "$@" --torch-backend cpu; fi
+    fi
+    VIRTUAL_ENV=/opt/sluice uv/bin/uv pip sync --quiet --no-config --require-hashes --link-mode copy --compile-bytecode \
+        --find-links /wheels "$@"
+    if [ -f unneeded.txt ]; then
+        sed 's/ *#.*//; /^$/d' unneeded.txt | while read -r path; do
+            # shellcheck disable=SC2086 # patterns
+            (cd "$site" && ls -d $path >/dev/null && rm -r $path)
+        done
+    fi
+    # Always the same time: a layer that holds the same must not differ from commit to commit.
+    touched /opt/sluice 315532800
+}
+
+code() {
+    mkdir -p over/etc
+    [ ! -d components ] || cp -R components over/components
+    [ ! -d components ] || /opt/sluice/bin/python -m compileall -q -j 0 -s over -p "$site" \
+        --invalidation-mode unchecked-hash over/components
+    { cat /etc/passwd && echo "sluice:x:65532:65532:sluice:/tmp:/usr/sbin/nologin"; } >over/etc/passwd
+    touched over "$SOURCE_DATE_EPOCH"
+}
+
+touched() {
+    find "$1" -print0 | xargs -0 touch --no-dereference --date "@$2"
+}
+
+"$1"
