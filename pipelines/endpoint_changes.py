@@ -32,6 +32,7 @@ from pipelines.environment import Environment
 from pipelines.keys import key_address
 from pipelines.models import find_model
 from pipelines.standby import Way, way_back
+from pipelines.typed import typed
 
 VALID = timedelta(hours=1)
 """How long such a decision may be acted on: it is acted on at once."""
@@ -107,14 +108,14 @@ def freeze(
     else was faster.
     """
     actor = _actor(environment, name, reason, now)
-    _check_known(actor.endpoints, endpoint, unused)
+    _check_known(actor, endpoint, unused)
     return _carry_out(actor, endpoint, kind=DecisionKind.FREEZE, permits=Permits.FREEZE)
 
 
 def thaw(environment: Environment, endpoint: str, *, name: str, reason: str, now: datetime | None = None) -> Change:
     """Lets transitions of a frozen endpoint happen again. Raises as ``freeze`` does, Refused when it is not frozen."""
     actor = _actor(environment, name, reason, now)
-    _check_known(actor.endpoints, endpoint)
+    _check_known(actor, endpoint)
     return _carry_out(actor, endpoint, kind=DecisionKind.THAW, permits=Permits.THAW)
 
 
@@ -134,7 +135,7 @@ def break_glass(
     first. Raises as ``freeze`` does, InvalidInput for a model that is not there whole, Refused for the one that serves.
     """
     actor = _actor(environment, name, reason, now)
-    _check_known(actor.endpoints, endpoint, unused)
+    _check_known(actor, endpoint, unused)
     actor.trust.active_key(name)
     found = find_model(actor.store, model)
     state = actor.endpoints.read(endpoint)
@@ -159,7 +160,7 @@ def rollback(environment: Environment, endpoint: str, *, name: str, reason: str,
     as ``freeze`` does, Refused where nothing served before and for a frozen endpoint.
     """
     actor = _actor(environment, name, reason, now)
-    _check_known(actor.endpoints, endpoint)
+    _check_known(actor, endpoint)
     previous = actor.endpoints.read(endpoint).previous
     if previous is None:
         raise Refused(f"endpoint {endpoint}: nothing served there before; there is nothing to go back to")
@@ -179,16 +180,16 @@ def _actor(environment: Environment, name: str, reason: str, now: datetime | Non
     return Actor(environment, name, reason.strip(), now or datetime.now(UTC))
 
 
-def _check_known(endpoints: Endpoints, endpoint: str, unused: bool | None = None) -> None:
+def _check_known(actor: Actor, endpoint: str, unused: bool | None = None) -> None:
     """A typing error must not freeze an endpoint that nobody has, while the one that was meant goes on.
 
     ``unused`` is None for what can only be done to an endpoint that was used.
     """
-    names = endpoints.names()
+    names = actor.endpoints.names()
     if endpoint in names:
         return
     if not unused:
-        hint = "`sluice endpoints` lists those that there are"
+        hint = f"`{typed('endpoints', actor.environment.name)}` lists those that there are"
         if unused is not None:
             hint = "if it is meant before its first use, say --unused"
         raise InvalidInput(f"endpoint {endpoint}: nobody has used it yet{did_you_mean(endpoint, names)}; {hint}")

@@ -15,6 +15,7 @@ from components.core.errors import Conflict, Failed, InvalidInput
 from components.core.trust import TrustedKey, TrustRoots, read_trust
 from components.core.whole_file import sync_folder, whole_file
 from pipelines.environment import Environment
+from pipelines.typed import typed
 
 Change = Callable[[TrustRoots], tuple[TrustedKey, ...]]
 BUCKETS = ("gs://", "s3://")
@@ -88,14 +89,14 @@ class TrustFile:
 class TrustObject:
     """The trust roots of an environment, where they are an object of Cloud Storage or S3."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, environment: str) -> None:
         scheme, _, rest = address.partition("://")
         bucket, _, self._name = rest.partition("/")
         if not bucket or not self._name:
             raise InvalidInput(
                 f"trust roots {address}: is no object of a bucket; write `trust: {scheme}://BUCKET/NAME`"
             )
-        self.place = address
+        self.place, self._environment = address, environment
         self._objects = _open_objects(scheme, bucket, address)
         self._begun: tuple[TrustRoots, Any] | None = None
 
@@ -129,7 +130,7 @@ class TrustObject:
             if self._objects.read(self._name)[0] != data:  # an answer that was lost made the client try again
                 raise Conflict(
                     f"trust roots {self.place}: somebody else changed them meanwhile; nothing was changed: look at"
-                    " them with `sluice keys list`, and run again"
+                    f" them with `{typed('keys list', self._environment)}`, and run again"
                 ) from error
 
     def _look(self) -> tuple[TrustRoots, Any]:
@@ -146,7 +147,7 @@ def open_trust(environment: Environment) -> TrustPlace:
     if not address:
         raise InvalidInput(f"environment {environment.name}: names no trust roots; add `trust: PATH` to its file")
     if address.startswith(BUCKETS):
-        return TrustObject(address)
+        return TrustObject(address, environment.name)
     if "://" in address:
         raise InvalidInput(
             f"environment {environment.name}: its trust roots lie at {address}, where they cannot be changed; name a"

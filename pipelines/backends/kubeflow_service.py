@@ -34,6 +34,7 @@ from pipelines.backends.kubeflow_words import (
 )
 from pipelines.backends.service import Job, JobState, ScheduleState, Timetable
 from pipelines.environment import KubeflowEnvironment
+from pipelines.typed import typed
 
 SMALLEST = (2, 5, 0)
 """A server refuses fields of a graph that it does not know; ours have tolerations and secrets in 2.5's fields."""
@@ -336,7 +337,7 @@ class KubeflowService:
         known = self._kept(name)
         if not known:
             raise InvalidInput(
-                f"schedule {name}: {self.environment.host} has none of that name; see `sluice schedules`"
+                f"schedule {name}: {self.environment.host} has none; see `{typed('schedules', self.environment.name)}`"
             )
         return known
 

@@ -20,6 +20,7 @@ from components.core.run import State
 from pipelines.backends.service import SCHEDULED_AT, Job, JobState, ScheduleState, TaskState, Timetable
 from pipelines.backends.vertex_experiment import Experiment
 from pipelines.environment import VertexEnvironment
+from pipelines.typed import typed
 
 SECONDS = 60.0
 """How long one call may take."""
@@ -280,7 +281,8 @@ class VertexService:
     def _existing(self, name: str) -> list[Any]:
         found = self._named(name)
         if not found:
-            raise InvalidInput(f"schedule {name}: there is none in {self._parent}; `sluice schedules` lists them")
+            schedules = typed("schedules", self.environment.name)
+            raise InvalidInput(f"schedule {name}: there is none in {self._parent}; `{schedules}` lists them")
         return found
 
     def _only(self, name: str) -> Any:

@@ -10,6 +10,7 @@ import click
 from components.core.errors import ExitCode
 from pipelines.commands import options
 from pipelines.commands.people import as_whom, reason
+from pipelines.typed import typed
 
 if TYPE_CHECKING:
     from components.core.endpoint import EndpointState, Observed
@@ -33,7 +34,8 @@ def freeze(endpoint: str, name: str, reason: str, unused: bool, env: str, as_jso
     from pipelines import endpoint_changes
 
     change = endpoint_changes.freeze(_environment(env), endpoint, name=name, reason=reason, unused=unused)
-    _tell(change, f"{endpoint}: frozen by {name}; no release goes through until `sluice thaw {endpoint}`", as_json)
+    end = typed(f"thaw {endpoint}", env)
+    _tell(change, f"{endpoint}: frozen by {name}; no release goes through until `{end}`", as_json)
 
 
 @click.command(epilog="Example:  sluice thaw helpdesk --as anna --reason 'launch is over'")

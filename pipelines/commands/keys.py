@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.commands import options
+from pipelines.typed import typed
 
 if TYPE_CHECKING:
     from components.core.trust import TrustedKey
@@ -135,7 +136,8 @@ def revoke(who: str, reason: str, env: str, as_json: bool) -> None:
     from pipelines.keys import revoke_key
 
     ended = revoke_key(_environment(env), who, why=reason)
-    _tell_ended(ended, "revoked", "nothing that it signed counts: `sluice audit` shows what rests on it", as_json)
+    rests = typed("audit", env)
+    _tell_ended(ended, "revoked", f"nothing that it signed counts: `{rests}` shows what rests on it", as_json)
 
 
 def _environment(name: str) -> Environment:

@@ -11,6 +11,7 @@ import click
 
 from components.core.errors import ExitCode, InvalidInput, did_you_mean
 from pipelines.commands import options
+from pipelines.typed import typed
 
 if TYPE_CHECKING:
     from components.core.endpoint import Endpoints
@@ -43,7 +44,7 @@ def list_(model: str, env: str, as_json: bool) -> None:
     for name, sentences in found.items():
         _tell(place, name, sentences)
     if not shown:
-        click.echo("no versions yet; a lifecycle registers its candidate: `sluice run RECIPE`")
+        click.echo(f"no versions yet; a lifecycle registers its candidate: `{typed('run RECIPE', env)}`")
 
 
 @registry.command(epilog="Example:  sluice registry repair helpdesk")
@@ -80,6 +81,7 @@ def repair(endpoint: str, env: str, as_json: bool) -> int:
 
 @dataclass(frozen=True)
 class _Place:
+    environment: str
     registry: Registry
     endpoints: Endpoints
     store: Store
@@ -97,7 +99,7 @@ def _place(env: str) -> _Place:
         raise InvalidInput(
             f"--env {env}: names no registry; write `registry: sqlite:///.sluice/mlflow.db`, or a server"
         )
-    return _Place(opened, open_endpoints(environment.endpoints), Store(environment.store))
+    return _Place(environment.name, opened, open_endpoints(environment.endpoints), Store(environment.store))
 
 
 def _named(endpoints: Endpoints, shown: Sequence[Version], model: str) -> list[str]:
@@ -139,7 +141,7 @@ def _tell(place: _Place, name: str, sentences: list[str] | None) -> None:
     else:
         for sentence in sentences:
             click.echo(f"{name}: differs: {sentence}")
-        click.echo(f"{name}: put it right with `sluice registry repair {name}`")
+        click.echo(f"{name}: put it right with `{typed(f'registry repair {name}', place.environment)}`")
 
 
 def _tell_repair(name: str, differed: Sequence[str], failed: Sequence[str]) -> None:

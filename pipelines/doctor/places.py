@@ -14,6 +14,7 @@ from components.core.store import Store
 from components.core.trust import TrustRoots, read_trust
 from pipelines.doctor.check import Check, NotChecked
 from pipelines.environment import Environment, LocalEnvironment
+from pipelines.typed import typed
 
 PAYLOAD_TYPE = "application/vnd.sluice.doctor"
 """Of what a key signs to show that it can: nothing takes it for a decision."""
@@ -102,7 +103,7 @@ def _key(environment: Environment, name: str, address: str) -> str:
     if vault_key(address)["key_id"] != trusted.key_id:
         raise InvalidInput(
             f"{address} is not the one that the trust roots name for {name}; name the version there that they do, or"
-            f" let this one be trusted: `sluice keys rotate {name}`"
+            f" let this one be trusted: `{typed(f'keys rotate {name}', environment.name)}`"
         )
     return f"{address} is the one that is trusted for {name}"
 

@@ -60,7 +60,7 @@ def test_the_list_says_where_an_alias_is_not_what_should_serve_and_the_repair_pu
     before = said("list")
     assert f"desk/1                   {serving[0].digest[:12]}…" in before
     assert "desk: differs: desk: champion is not set, should be version 1" in before
-    assert "put it right with `sluice registry repair desk`" in before
+    assert "put it right with `sluice registry repair desk --env here.yaml`" in before
 
     assert said("repair", "desk").splitlines() == [
         "desk: desk: champion is not set, should be version 1",

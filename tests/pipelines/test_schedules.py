@@ -105,7 +105,7 @@ def test_a_bad_time_or_zone_is_told_and_nothing_is_kept(
 def test_a_schedule_that_is_not_there_is_told(sluice: Any, there: There) -> None:
     for verb in ("pause", "resume", "remove"):
         code, _, complaints = sluice("schedules", verb, "nothing", "--env", "there")
-        assert (code, "sluice schedules" in complaints) == (2, True), verb
+        assert (code, "`sluice schedules --env there`" in complaints) == (2, True), verb
 
 
 def test_here_the_process_is_the_schedule(sluice: Any, environment: object) -> None:

@@ -81,7 +81,7 @@ def test_of_two_who_change_them_at_once_the_second_is_told(
         write(*given)
 
     monkeypatch.setattr(S3Objects, "write", late)
-    with pytest.raises(Conflict, match="somebody else changed them meanwhile; nothing was changed"):
+    with pytest.raises(Conflict, match=r"nothing was changed.*`sluice keys list --env kubeflow`"):
         add_key(kubeflow, "release", read_public(public_pem(), ""))
     assert [key.name for key in read_trust(TRUST).keys] == [*before, "monitor"]
 
