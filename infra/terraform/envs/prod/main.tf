@@ -1,0 +1,41 @@
+# What users are answered from: keys in hardware, a database in two zones, nothing deleted by mistake.
+locals {
+  # Yours. The projects, people and numbers here are made up.
+  project = "sluice-example-prod"
+  region  = "europe-west4"
+}
+
+module "environment" {
+  source = "../../modules/environment"
+
+  name           = "prod"
+  project        = local.project
+  project_number = "100000000003"
+  region         = local.region
+  labels         = { team = "search" }
+
+  admins        = "sluice-admins@example.com"
+  developers    = "sluice-developers@example.com"
+  alert_emails  = ["sluice-oncall@example.com"]
+  repository    = "example/sluice"
+  repository_id = "123456789"
+
+  # What differs between environments.
+  protected        = true
+  protection_level = "HSM"
+  database         = { tier = "db-custom-2-7680", disk_gb = 50, replicated = true }
+  approvers        = { anna = "user:anna@example.com", ben = "user:ben@example.com" }
+  refs             = ["refs/tags/v*"]
+
+  keep_requests_days = 180
+
+  budget  = { billing_account = "012345-6789AB-CDEF01", amount = 5000 }
+  secrets = { hf-token = ["lifecycle"], slack = ["submit"] }
+  webhook = "slack"
+  images  = var.images
+  recipes = ["helpdesk.yaml"]
+  commands = {
+    helpdesk = { command = "run", recipe = "helpdesk.yaml", options = ["--no-follow"] }
+    watch    = { command = "schedule", recipe = "helpdesk.yaml", options = ["--every", "0 3 * * *"] }
+  }
+}

@@ -1,0 +1,18 @@
+terraform {
+  required_version = ">= 1.9"
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = "~> 6.0"
+    }
+  }
+  # `terraform init -backend-config=bucket=…`, as ../../bootstrap made it.
+  backend "gcs" {
+    prefix = "staging"
+  }
+}
+
+provider "google" {
+  project = local.project
+  region  = local.region
+}

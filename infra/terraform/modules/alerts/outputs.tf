@@ -1,0 +1,4 @@
+output "alerts" {
+  description = "What is told of."
+  value       = [for alert in local.alerts : alert.title]
+}
