@@ -1,7 +1,8 @@
 # Everything a person types. `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-long check format generate bench bench-gate bench-serve bench-monitor clean
+.PHONY: help setup lock demo test test-long check format generate bench bench-gate bench-serve bench-monitor clean \
+	images images-push images-bases images-lint dockerd
 
 python := .venv/bin/python
 # What is installed, and by which choice of torch, is named in this stamp: nothing changed, nothing to do.
@@ -53,6 +54,21 @@ bench-serve: setup ## what the serving path adds to an answer's time, and 50,000
 
 bench-monitor: setup ## needless retrainings and how soon a fall is found, by simulation; 50 real windows
 	@$(python) -m benchmarks.monitor --windows 50
+
+images: setup ## builds the images that can be built here (IMAGE=name … TORCH=cpu|cuda STAND_IN=1), writes build/images.lock.json
+	@$(python) -m pipelines.images.build $(IMAGE) --torch $(or $(filter cuda,$(TORCH)),cpu) $(if $(STAND_IN),--stand-in $(STAND_IN))
+
+images-push: setup ## pushes what was built, and writes the registry's digests (REGISTRY=host/path)
+	@$(python) -m pipelines.images.push $(REGISTRY)
+
+images-bases: setup ## writes the digests of the published bases (MOVE=1 takes that of a tag that was moved)
+	@$(python) -m pipelines.images.bases $(if $(MOVE),--move)
+
+images-lint: setup ## looks at the images' files, and that the secret finder finds
+	@containers/lint.sh
+
+dockerd: ## a Docker daemon of one's own out of Debian's packages (STOP=1 ends it)
+	@containers/dockerd.sh $(if $(STOP),stop,start)
 
 clean: ## removes what was installed and made here, but no run
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build

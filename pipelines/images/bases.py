@@ -56,7 +56,8 @@ def base(name: str, stand_in: str = "", path: Path = PATH) -> Base:
     if not published["digest"]:
         raise InvalidInput(
             f"{path}: {name}: {reference} has no digest yet; `make images-bases` writes it where the registry can be"
-            " reached" + ("; elsewhere STAND_IN=1 builds on what `containers/stand_in.sh` makes" if name == "python" else "")
+            " reached"
+            + ("; elsewhere STAND_IN=1 builds on what `containers/stand_in.sh` makes" if name == "python" else "")
         )
     digest = str(published["digest"])
     return Base(f"{reference.rpartition(':')[0]}@{digest}", digest, reference)
