@@ -2,7 +2,7 @@
 # A Docker daemon of one's own out of Debian's packages, unpacked and not installed: dockerd.sh start|stop [FOLDER].
 # It has no network but the host's and no access to any other daemon's images. Wants root.
 set -euo pipefail
-folder=$(realpath -m "${2:-build/dockerd}")
+folder=$(realpath -m "${2:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice/dockerd}") # not in the checkout, where tools look for code
 socket=/tmp/sluice-dockerd-$(id -u).sock # a socket's path has 108 bytes at most
 path=$folder/root/usr/bin:$folder/root/usr/sbin:$PATH
 

@@ -39,6 +39,12 @@ class Choices:
     fresh: bool = False
     """Whether nothing is taken from the builder's cache."""
 
+    @classmethod
+    def of_this_machine(cls, stand_in: str = "") -> Choices:
+        """What the variables say that pip and uv read too."""
+        wheels = _from_environment("UV_FIND_LINKS", "PIP_FIND_LINKS")
+        return cls("cpu", stand_in, wheels, _from_environment("PIP_CERT", "SSL_CERT_FILE"))
+
 
 def build(image: Image, choices: Choices) -> LockedImage:
     """Builds an image; what the lock says of it. Raises Failed with the end of the log where it cannot be built."""
@@ -165,6 +171,7 @@ def _from_environment(*names: str) -> Path | None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Builds what is named. Returns the exit code."""
+    here = Choices.of_this_machine()
     parser = argparse.ArgumentParser(prog="pipelines.images.build", description=__doc__)
     parser.add_argument("images", nargs="*", help=f"Of {', '.join(IMAGES)}; all for none.")
     parser.add_argument("--torch", choices=("cpu", "cuda"), default="cpu", help="What torch is built for.")
@@ -172,13 +179,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--wheels",
         type=Path,
-        default=_from_environment("UV_FIND_LINKS", "PIP_FIND_LINKS"),
+        default=here.wheels,
         help="Folder with torch's wheel, where PyTorch's own index cannot be reached.",
     )
     parser.add_argument(
         "--certificates",
         type=Path,
-        default=_from_environment("PIP_CERT", "SSL_CERT_FILE"),
+        default=here.certificates,
         help="Certificates by which the registry is known; only the build sees them.",
     )
     parser.add_argument("--source", default="", help="Address of the repository, for the label.")

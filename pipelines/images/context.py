@@ -76,8 +76,8 @@ def _code(image: Image, root: Path) -> Iterator[tuple[str, Path]]:
     if not image.code_paths:
         return
     tracked = _git(root, "ls-files", "-z", "--", *image.code_paths).rstrip("\0").split("\0")
-    unknown = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *image.code_paths)
-    if unknown := [name for name in unknown.split("\0") if name.endswith(".py")]:
+    others = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *image.code_paths)
+    if unknown := [name for name in others.split("\0") if name.endswith(".py")]:
         raise InvalidInput(f"{', '.join(unknown)}: not in git, and no image holds such a file; `git add` or remove it")
     for name in tracked:
         if (root / name).is_file() and not name.endswith(".md"):

@@ -23,7 +23,7 @@ class Image:
     budget_mb: int = 0
     """What it may take unpacked (10⁶ bytes), with torch for a CPU; 0 where nothing is promised."""
     start: tuple[str, ...] = LIGHT_STEP
-    """A command that ends as soon as whatever it starts is there, by which the start-up is measured."""
+    """What the image's entry point is given to end as soon as it has started, by which the start-up is measured."""
 
     @property
     def logical(self) -> str:
@@ -48,7 +48,7 @@ IMAGES = {
         Image("statistics", start=("python", "-c", "import kfp.dsl.executor_main")),
         Image("serve", stage="serve", budget_mb=250, start=("python", "-c", "import components.serve.gateway.server")),
         Image("server", core=False, base="vllm"),
-        Image("envoy", core=False, start=("envoy", "--version")),
+        Image("envoy", core=False, start=("--version",)),
     )
 }
 

@@ -1,0 +1,90 @@
+"""Secrets in an image: in a file of any layer, also one that a later layer removed, in the history, in the settings.
+
+Known kinds by their form, and values that are given. ``python -m pipelines.images.leaks`` looks through what was built.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import IO
+
+from components.core.errors import Failed, SluiceError
+from pipelines.images.build import LOCK
+from pipelines.images.daemon import docker, fault
+from pipelines.images.lock import ImagesLock
+
+LARGEST = 8 * 2**20
+"""Larger files (bytes) are libraries; they are not looked through."""
+KINDS = {
+    "private key": rb"-----BEGIN (?:[A-Z0-9]+ )?PRIVATE KEY-----\\?n?\s*(?:[A-Za-z0-9+/=]{40,}\\?n?\s*){2}",
+    "key of AWS": rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b(?<!EXAMPLE)",
+    "token of GitHub": rb"\bgh[pousr]_[A-Za-z0-9]{36}\b",
+    "token of Hugging Face": rb"\bhf_[A-Za-z]{34}\b",
+    "API key of Google": rb"\bAIza[A-Za-z0-9_-]{35}\b",
+    "password in an address": rb"\b(?:https?|postgresql)://[A-Za-z0-9._-]+:[A-Za-z0-9]{20,}@",
+}
+
+PUBLIC = {
+    r"usr/lib/[^/]+/libgnutls\.so[0-9.]*$": "the keys with which GnuTLS tests itself",
+    r"site-packages/google/genai/tests/": "a token that its tests made up",
+}
+"""Files of others in which something of such a form is no secret, and why."""
+
+
+def leaks(image: str, values: Collection[str] = ()) -> list[str]:
+    """Where in an image a secret stands, a line each; never the secret. ``values`` are secrets that are known."""
+    kinds = {name: re.compile(pattern) for name, pattern in KINDS.items()}
+    kinds |= {f"known value {number}": re.compile(re.escape(value.encode())) for number, value in enumerate(values, 1)}
+    return [
+        f"{place}: {kind}" for place, text in _places(image) for kind, pattern in kinds.items() if pattern.search(text)
+    ]
+
+
+def _places(image: str) -> Iterator[tuple[str, bytes]]:
+    for number, line in enumerate(docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image).splitlines()):
+        yield f"history, step {number} from the end", line.encode()
+    yield "settings", json.dumps(json.loads(docker("image", "inspect", image))[0]["Config"]).encode()
+    with subprocess.Popen(("docker", "save", image), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        if process.stdout is None or process.stderr is None:
+            raise Failed(f"{image}: cannot be saved; look at the daemon's log")
+        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+            for layer in archive:
+                if layer.name.endswith("layer.tar") and (file := archive.extractfile(layer)):
+                    yield from _files(layer.name[:12], file)
+        said = process.stderr.read().decode(errors="replace")
+    if process.returncode:
+        raise fault(f"save {image}", said)
+
+
+def _files(layer: str, content: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(fileobj=content, mode="r|") as archive:
+        for member in archive:
+            if any(re.search(path, member.name) for path in PUBLIC):
+                continue
+            if member.isreg() and member.size <= LARGEST and (file := archive.extractfile(member)):
+                yield f"layer {layer}, /{member.name.removeprefix('./')}", file.read()
+
+
+def main(path: Path = LOCK) -> int:
+    """Looks through all that was built. Returns the exit code: 4 where a secret was found."""
+    try:
+        found = [
+            f"{name}: {leak}"
+            for name, image in ImagesLock.load(path).images.items()
+            for leak in leaks(image.reference if image.pushed else image.reference.rpartition("@")[2])
+        ]
+    except SluiceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    print("\n".join(found) or "no secret in any layer, history or settings")
+    return 4 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
