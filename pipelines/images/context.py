@@ -16,6 +16,8 @@ from pipelines import catalogue
 from pipelines.images.spec import Image
 
 ROOT = catalogue.ROOT.parent
+SHARED = ("install.sh", "unneeded.txt")
+"""What of ``containers`` every build gets."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def write_context(image: Image, out: IO[bytes], *, wheels: Path | None = None, r
 
 def revision(image: Image, root: Path = ROOT) -> Revision:
     """Commit and time of what goes into an image; ``-dirty`` where something of it is not committed."""
-    paths = (f"containers/{image.name}", "containers/install.sh", *image.code_paths)
+    paths = (f"containers/{image.name}", *(f"containers/{name}" for name in SHARED), *image.code_paths)
     try:
         commit, epoch = _git(root, "log", "-1", "--format=%H %ct", "--", *paths).split()
     except ValueError as error:
@@ -58,12 +60,11 @@ def revision(image: Image, root: Path = ROOT) -> Revision:
 
 def _files(image: Image, wheels: Path | None, root: Path) -> Iterator[tuple[str, Path]]:
     folder = root / "containers" / image.name
-    for path in (folder / "Dockerfile", folder / "requirements.txt", root / "containers" / "install.sh"):
+    shared = [root / "containers" / name for name in SHARED]
+    for path in (folder / "Dockerfile", folder / "requirements.txt", *shared):
         if not path.is_file():
             raise InvalidInput(f"{path}: is missing, and the image {image.name} is made of it; `git restore` it")
         yield path.name, path
-    if (folder / "unneeded.txt").is_file():
-        yield "unneeded.txt", folder / "unneeded.txt"
     if image.torch:
         for path in root.glob("locks/torch-*.txt"):
             yield path.name, path
