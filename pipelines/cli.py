@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from components.core.errors import ExitCode, SluiceError
+from components.core.masking import masked_output
 from pipelines.commands.api_keys import api_keys
 from pipelines.commands.doctor import doctor, smoke
 from pipelines.commands.endpoint import audit, break_glass, endpoints, freeze, rollback, thaw
@@ -76,7 +77,13 @@ for command in (
 
 
 def main() -> Any:
-    """Runs a command; an error that is meant for a person is printed as sentences, with its exit code."""
+    """Runs a command, and prints nothing of the secrets that it knows."""
+    with masked_output():
+        return _main()
+
+
+def _main() -> Any:
+    """An error that is meant for a person is printed as sentences, with its exit code."""
     try:
         code = sluice.main(standalone_mode=False)
     except SluiceError as error:

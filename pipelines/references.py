@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from components.core.errors import InvalidInput
-from components.core.secrets import SCHEME, from_vault, secret_variable
+from components.core.masking import SCHEME, remember
+from components.core.secrets import from_vault, secret_variable
 from pipelines.backends.vertex import secret_version
 from pipelines.environment import Environment, VertexEnvironment
 
@@ -24,4 +25,4 @@ def value_of(reference: str, environment: Environment) -> str:
     value = os.environ.get(variable, "")
     if not value:
         raise InvalidInput(f"the variable {variable} is not set; export it")
-    return value
+    return remember(value)

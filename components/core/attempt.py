@@ -25,9 +25,9 @@ import pyarrow as pa
 from components.core.canonical import canonical_json, digest_of_sorted, sha256
 from components.core.errors import InvalidInput, SluiceError
 from components.core.manifest import MANIFEST, Kind, Manifest, ModelFacts, Parent, Producer, Shard, Source, file_name
+from components.core.masking import masked
 from components.core.report import REPORT, Cost, Example, Figure, Report, Rows, Series, StepError
 from components.core.rows import REJECTS, SCHEMAS, Row, RowWriter, read_batches
-from components.core.secrets import masked
 from components.core.settings import StepSettings
 from components.core.store import Store
 

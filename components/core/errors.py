@@ -9,6 +9,8 @@ import difflib
 from collections.abc import Collection, Iterable
 from enum import IntEnum
 
+from components.core.masking import masked
+
 
 class ExitCode(IntEnum):
     """What ``sluice`` and every step answer to the shell."""
@@ -29,9 +31,15 @@ def worst(codes: Iterable[int]) -> int:
 
 
 class SluiceError(Exception):
-    """An error with a sentence for a person; anything else that is raised is a fault of ours."""
+    """An error with a sentence for a person; anything else that is raised is a fault of ours.
+
+    It is printed, logged, answered and recorded, and what a service said is part of it: so it is masked here.
+    """
 
     exit_code: ExitCode = ExitCode.FAILED
+
+    def __str__(self) -> str:
+        return masked(super().__str__())
 
 
 class InvalidInput(SluiceError):

@@ -13,6 +13,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.exceptions import RequestException  # type: ignore[import-untyped]
 
 from components.core.errors import Failed
+from components.core.masking import quoted
 
 WAIT_SECONDS = 60.0
 """How long a request is tried again after 408, 429, 500, 502, 503, 504 and dropped connections."""
@@ -82,4 +83,4 @@ class GcsObjects:
 
 def _first(error: Exception) -> str:
     """What an error says in one line, at most 300 characters."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return quoted(str(error)) or type(error).__name__

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from components.core.errors import Conflict, Failed, InvalidInput, Refused, SluiceError, Unreachable
+from components.core.masking import quoted
 
 T = TypeVar("T")
 TRIES = 3
@@ -131,7 +132,7 @@ def words_of(error: BaseException) -> str:
     """The service's own words, in one line."""
     text = str(getattr(error, "message", "") or error) or type(error).__name__
     text = re.sub(r"^[A-Z]+ https?://\S+: ", "", text)  # over REST the client puts what was called before them
-    return " ".join(text.split())[:500].rstrip(".")
+    return quoted(text, 500).rstrip(".")
 
 
 def _when(error: Any) -> str:

@@ -1,16 +1,55 @@
-"""What a step prints, without the secrets that it knows: libraries print and log what they were given."""
+"""What is said, printed and written, without the secrets that this process knows: libraries print and log what they
+were given, and a service repeats in its error what it was sent.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from types import TracebackType
 from typing import Any, TextIO
+from urllib.parse import quote
 
-from components.core.secrets import masked
+SCHEME = "secret://"
+"""What begins a reference to a secret, which is none itself."""
+SHORTEST = 8
+"""Characters that a value must have to be looked for in a text: a shorter one is part of many words."""
+_HOLDS_ONE = re.compile(r"SLUICE_SECRET_\w+|\w*(TOKEN|PASSWORD|PASSWD|SECRET|KEY|WEBHOOK\w*)")
+_SHOWN = re.compile(r"(?P<before>\b[Bb]earer\s+)[\w.~+/=%-]{16,}|\bya29\.[\w.+/=%-]+|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
+"""Tokens that a client fetches and renews by itself: in a header, Google's, and those that are signed JSON."""
+_given: set[str] = set()
+"""Values that came from a vault or a file: no variable has them."""
+
+
+def remember(value: str) -> str:
+    """Takes note of a secret that no variable has; gives it back."""
+    _given.add(value)
+    return value
+
+
+def masked(text: str) -> str:
+    """A text that others may quote without the secrets that this process knows, as they are or as in an address."""
+    for value in sorted(set(_values()), key=len, reverse=True):
+        text = text.replace(value, "[secret]")
+    return _SHOWN.sub(lambda found: f"{found['before'] or ''}[secret]", text)
+
+
+def quoted(text: str, limit: int = 300) -> str:
+    """What somebody else says, for a sentence of ours: one line, masked before it is cut, for half a secret is one."""
+    return " ".join(masked(text).split())[:limit]
+
+
+def _values() -> Iterator[str]:
+    held = {value for name, value in os.environ.items() if _HOLDS_ONE.fullmatch(name)}
+    for value in held | _given:
+        if len(value) >= SHORTEST and not value.startswith(SCHEME):
+            yield value
+            yield quote(value, safe="")
 
 
 class Masked:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from components.core.contract import Contract
 from components.core.manifest import Part, Reference
+from components.core.masking import masked
 from components.core.report import Cost
+
+Words = Annotated[str, PlainSerializer(masked, return_type=str)]
+"""What a service says of a failure, which may repeat what it was sent: it is masked when it is written."""
 
 
 class State(StrEnum):
@@ -57,7 +62,7 @@ class StepRun(Part):
     report: str = Field(default="", description="Key of its report in the store.")
     outputs: dict[str, Reference] = {}
     exit_code: int = 0
-    error: str = ""
+    error: Words = ""
     key: dict[str, str] = Field(default={}, description="What decides whether it is a cache hit, by name.")
 
 
@@ -91,7 +96,7 @@ class Run(Contract):
     started: str = ""
     ended: str = ""
     exit_code: int = 0
-    error: str = ""
+    error: Words = ""
     outcome: str = Field(default="", description="What was decided, a sentence for a person.")
     steps: tuple[StepRun, ...] = ()
     decisions: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped, unused-ignore]
 
 from components.core.errors import Failed
 from components.core.gcs_objects import ChangedMeanwhile
+from components.core.masking import quoted
 
 ATTEMPTS = 4
 CONNECT_SECONDS, READ_SECONDS = 10, 60
@@ -78,4 +79,4 @@ class S3Objects:
                 code, "see that the service can be reached, look what lies there now, and run again"
             )
             lost = "" if code in self._remedy else "; whether a change was made is not known"
-            raise Failed(f"{self._where}: {' '.join(str(error).split())[:300]}{lost}: {remedy}") from error
+            raise Failed(f"{self._where}: {quoted(str(error))}{lost}: {remedy}") from error

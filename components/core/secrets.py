@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from urllib.parse import quote
 
 from components.core.errors import InvalidInput
-
-SCHEME = "secret://"
-SHORTEST = 8
-"""Characters that a value must have to be looked for in a text: a shorter one is part of many words."""
-_HOLDS_ONE = re.compile(r"SLUICE_SECRET_\w+|\w*(TOKEN|PASSWORD|PASSWD|SECRET|KEY|WEBHOOK\w*)")
-_given: set[str] = set()
-"""Values that a vault gave to this process: no variable has them."""
+from components.core.masking import SCHEME, remember
 
 
 def secret_variable(name: str) -> str:
@@ -43,21 +35,4 @@ def from_vault(reference: str) -> str:
     """The value of ``secret://projects/…/secrets/…/versions/…`` in Secret Manager. Raises InvalidInput and Failed."""
     from components.core.google_secrets import secret_value
 
-    value = secret_value(reference.removeprefix(SCHEME))
-    _given.add(value)
-    return value
-
-
-def masked(text: str) -> str:
-    """A text that others may quote without the secrets that this process knows, as they are or as in an address."""
-    for value in sorted(set(_values()), key=len, reverse=True):
-        text = text.replace(value, "[secret]")
-    return text
-
-
-def _values() -> Iterator[str]:
-    held = {value for name, value in os.environ.items() if _HOLDS_ONE.fullmatch(name)}
-    for value in held | _given:
-        if len(value) >= SHORTEST and not value.startswith(SCHEME):
-            yield value
-            yield quote(value, safe="")
+    return remember(secret_value(reference.removeprefix(SCHEME)))

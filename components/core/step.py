@@ -14,9 +14,8 @@ from typing import Any
 from components.core.attempt import Attempt, Outcome
 from components.core.errors import ExitCode, SluiceError
 from components.core.manifest import Manifest
-from components.core.masking import masked_output
+from components.core.masking import masked, masked_output
 from components.core.page import step_page
-from components.core.secrets import masked
 from components.core.settings import StepSettings
 from components.core.store import Store
 

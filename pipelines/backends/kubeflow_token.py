@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from components.core.errors import InvalidInput
+from components.core.masking import remember
 from pipelines.environment import KubeflowEnvironment
 from pipelines.references import value_of
 
@@ -27,7 +28,7 @@ def token_of(environment: KubeflowEnvironment) -> str:
     """The token as it is now. Raises InvalidInput where there is none."""
     reference = environment.token
     if reference is None:
-        return token_file().read_text().strip()
+        return remember(token_file().read_text().strip())
     try:
         return value_of(reference, environment)
     except InvalidInput as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
 from components.core.errors import Conflict, InvalidInput, Refused, SluiceError, Unreachable
+from components.core.masking import quoted
 from components.core.run import State
 from pipelines.backends.service import SCHEDULED_AT, Job, TaskState
 from pipelines.compile import parameters_of
@@ -38,8 +38,7 @@ def sentence(where: str, error: Any) -> SluiceError:
         words = str(said.get("message") or said.get("error") or said)
     except (ValueError, AttributeError):
         words = str(error.body or error.reason or "")
-    words = re.sub(r"(?i)\bbearer\s+\S+", "Bearer …", words)  # some repeat what they were sent
-    words = f"{where} answered {error.status}: {words.strip()[:400]}"
+    words = f"{where} answered {error.status}: {quoted(words, 400)}"
     if error.status == 429 or error.status >= 500:
         wait = (error.headers or {}).get("Retry-After")
         return Unreachable(f"{words}; it passes by itself, try again{f' in {wait} s' if wait else ' later'}")

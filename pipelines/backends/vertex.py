@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from components.core.errors import InvalidInput
-from components.core.secrets import SCHEME, secret_variable
+from components.core.masking import SCHEME
+from components.core.secrets import secret_variable
 from pipelines.resources import Resources
 
 if TYPE_CHECKING:

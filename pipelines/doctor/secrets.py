@@ -11,7 +11,7 @@ from functools import partial
 
 from components.core.errors import InvalidInput, Refused
 from components.core.google_errors import Absent
-from components.core.secrets import SCHEME
+from components.core.masking import SCHEME
 from pipelines.backends.vertex import secret_version
 from pipelines.doctor.check import Check, NotChecked
 from pipelines.environment import Environment, KubeflowEnvironment, VertexEnvironment

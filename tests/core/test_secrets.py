@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import InvalidInput
+from components.core.errors import Failed, InvalidInput
 from components.core.google_secrets import FAKE
-from components.core.masking import masked_output
-from components.core.secrets import masked, resolve_secret
+from components.core.masking import masked, masked_output, quoted, remember
+from components.core.run import StepRun
+from components.core.secrets import resolve_secret
 from components.core.store import Store
 from tests.contract.google.secret_manager import SecretManager
 from tests.contract.google.server import Server
@@ -66,6 +67,35 @@ def test_what_is_no_secret_or_part_of_many_words_is_left(monkeypatch) -> None:
     monkeypatch.setenv("PGPASSWORD", "sluice")
     monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", "/var/run/token")
     assert masked("sluice reads /var/run/token") == "sluice reads /var/run/token"
+
+
+def test_what_was_read_from_a_file_is_masked_once_it_is_known() -> None:
+    assert masked(f"x {remember('a-token-out-of-a-file')} y") == "x [secret] y"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no such token: Bearer abcdefghij0123456789", "no such token: Bearer [secret]"),
+        ('{"authorization":"bearer abcdefghij0123456789"}', '{"authorization":"bearer [secret]"}'),
+        ("of ya29.a0AfB_byC-xyz expired", "of [secret] expired"),
+        ("x eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJtZSJ9.c2lnbmVk-_ y", "x [secret] y"),
+        ("the bearer of this token is unknown", "the bearer of this token is unknown"),
+    ],
+)
+def test_tokens_that_a_client_fetches_itself_are_known_by_their_form(text: str, said: str) -> None:
+    assert masked(text) == said
+
+
+def test_half_a_secret_is_masked_too(monkeypatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", VALUE)
+    assert quoted(f"told\n{VALUE}", limit=10) == "told [secr"
+
+
+def test_an_error_and_what_is_recorded_of_it_are_masked(monkeypatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", VALUE)
+    assert str(Failed(f"the server says: {VALUE}")) == "the server says: [secret]"
+    assert json.loads(StepRun(name="base", error=f"told {VALUE}").model_dump_json())["error"] == "told [secret]"
 
 
 FAILS = """

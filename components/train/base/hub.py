@@ -20,7 +20,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import disable_progress_bars
 
 from components.core.errors import Failed, InvalidInput
-from components.core.secrets import SCHEME, resolve_secret
+from components.core.masking import SCHEME
+from components.core.secrets import resolve_secret
 from components.train.base.settings import Hub
 
 disable_progress_bars()
