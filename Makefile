@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-long check format generate bench bench-gate bench-serve bench-monitor clean \
+.PHONY: help setup lock demo test test-long test-images check format generate bench bench-gate bench-serve bench-monitor clean \
 	images images-push images-bases images-lint dockerd
 
 python := .venv/bin/python
@@ -26,10 +26,13 @@ demo: setup ## the whole loop on this machine: four acts in under eight minutes 
 	@.venv/bin/sluice demo $(if $(ACT),--act $(ACT))
 
 test: setup check ## every behaviour once
-	@$(python) -m pytest -m "not long" -n 2 --dist loadfile $(PYTEST_OPTIONS)
+	@$(python) -m pytest -m "not long and not images" -n 2 --dist loadfile $(PYTEST_OPTIONS)
 
 test-long: setup ## repetition, load, simulation
-	@$(python) -m pytest -m long $(PYTEST_OPTIONS)
+	@$(python) -m pytest -m "long and not images" $(PYTEST_OPTIONS)
+
+test-images: setup ## a lifecycle and its release in the images, and what each image promises (after make images)
+	@$(python) -m pytest -m images $(PYTEST_OPTIONS)
 
 check: setup ## format, lint, types, stale generated files, import arrows
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.core.manifest import Manifest
 from components.core.moment import parse_moment
 from components.core.request_log import RequestLog, Table
 from components.core.store import Store
@@ -29,10 +28,9 @@ from tests.contract.google.storage import Storage
 from tests.contract.google.vertex import Vertex
 from tests.contract.kubeflow.server import Server as Kubeflow
 from tests.end_to_end.conftest import RECIPE, Project
+from tests.end_to_end.outcome import NAME_OTHERS, outputs
 from tests.monitor.traffic import World, traffic, write_partition, written
 
-NAME_OTHERS = {"gate/evidence", "card/card", "decide/decision"}
-"""What names a manifest by key and digest, each attempt's own, and when it was signed."""
 THERE = "there.yaml"
 NOW = "2026-02-01T00:00:00+00:00"
 
@@ -81,18 +79,6 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         project = Project(tmp_path)
         cluster = stack.enter_context(Cluster(tmp_path / "machines", play).running())
         yield Cloud(project, vertex if request.param == "vertex" else kubeflow, cluster)
-
-
-def outputs(run: dict, store: Store) -> dict[str, dict]:
-    """What a run's steps put into the store: their manifests, but for what each attempt has of its own."""
-    found = {}
-    for step in run["steps"]:
-        for role, output in step["outputs"].items():
-            manifest = Manifest.read(store.read_verified(output["key"], output["digest"]), role)
-            document = manifest.model_dump(mode="json", exclude={"key", "shards", "sources", "parents"})
-            parents = [parent.model_dump(include={"role", "content_digest"}) for parent in manifest.parents]
-            found[f"{step['name']}/{role}"] = document | {"parents": parents}
-    return found
 
 
 def talk(requests: str, model: str, since: datetime) -> str:
