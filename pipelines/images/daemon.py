@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from typing import IO, Any
 
@@ -49,6 +50,8 @@ def fault(what: str, said: str) -> SluiceError:
     if "unexpected eof" in low:
         return Failed(f"{what}: the Docker daemon broke off, as it does when its disk or memory is full; see its log")
     lines = [line.strip() for line in said.strip().splitlines() if line.strip()]
+    # BuildKit ends with which command failed; why, the command said before, each line with a number and a time.
+    lines += [found[1] for found in re.finditer(r"^#\d+ [\d.]+ +(error: .+)$", said, re.MULTILINE)][:1]
     return Failed(f"{what}: {lines[-1] if lines else 'failed and said nothing'}")
 
 
