@@ -7,6 +7,7 @@ copied elsewhere and stays valid.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import logging
@@ -23,6 +24,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from components.core.errors import Failed, InvalidInput
+from components.core.store_errors import told
 from components.core.whole_file import SUFFIX, beside, whole_file
 
 _REMEDY = {
@@ -31,8 +33,9 @@ _REMEDY = {
     errno.EROFS: "the file system is read-only: mount it writable or point `store` elsewhere",
     errno.EACCES: "give this user the right to write there or point `store` elsewhere",
 }
-_CLIENTS = ("gcsfs", "google", "requests", "aiohttp", "botocore", "aiobotocore")
 CHUNK = 8 * 1024 * 1024
+CONNECT_SECONDS = 10.0
+"""About how long an object store is tried to be reached before it is told; what it answers is waited out longer."""
 
 
 class Entry(NamedTuple):
@@ -81,10 +84,11 @@ class Store:
 
     def size(self, key: str) -> int | None:
         """The object's length in bytes; None where there is none."""
-        try:
-            return int(self._fs.size(self._path(key)))
-        except FileNotFoundError:
-            return None
+        with self._explained("look up", key):
+            try:
+                return int(self._fs.size(self._path(key)))
+            except FileNotFoundError:
+                return None
 
     def list(self, prefix: str) -> list[str]:
         """The keys of all objects below ``prefix`` (of all, where it is empty), sorted."""
@@ -219,39 +223,66 @@ class Store:
                     f"store {self.uri}: cannot {verb} {key}: there is no such bucket; create it, or correct `store`"
                     " in the environment file"
                 ) from error
+            if not self._local and verb == "read":  # it may be the bucket that is not there
+                with self._explained("list", key):
+                    self._fs.find(self._path(key))
             raise InvalidInput(
                 f"store {self.uri}: there is no {key}; it was removed or never finished:"
                 " run the step that makes it again"
             ) from error
         except FileExistsError:
             raise
-        except OSError as error:
-            remedy = _REMEDY.get(error.errno or 0, "look at the cause and run again; nothing half-written is ever read")
-            reason = error.strerror or str(error)
-            raise Failed(f"store {self.uri}: cannot {verb} {key}: {reason}; {remedy}") from error
         except Exception as error:
-            # What the clients of object stores raise has no ancestor of its own; a caller's error passes.
-            if type(error).__module__.partition(".")[0] not in _CLIENTS:
+            sentence = told(self.uri, f"cannot {verb} {key}", error)
+            if sentence is None and isinstance(error, OSError):
+                remedy = _REMEDY.get(error.errno or 0, "look at the cause and run again; nothing half-written is read")
+                sentence = Failed(f"store {self.uri}: cannot {verb} {key}: {error.strerror or str(error)}; {remedy}")
+            if sentence is None:  # a fault of ours, or a caller's own error
                 raise
-            raise Failed(
-                f"store {self.uri}: cannot {verb} {key}: {error}; see that the service answers and that this account"
-                " may use the bucket, then run again"
-            ) from error
+            raise sentence from error
 
 
 def _opened(uri: str) -> tuple[Any, str]:
     """A file system and the root in it. Nothing is remembered of listings: others write there too."""
     if uri.startswith("gs://"):
         # gcsfs's other class asks over gRPC, before each use, which kind of bucket it is.
+        import aiohttp
         from gcsfs.core import GCSFileSystem  # type: ignore[import-untyped]
 
         # What it gives up on is raised and told as a sentence; it would also print the way there.
         logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
-        system = GCSFileSystem(use_listings_cache=False)
+        system = GCSFileSystem(
+            use_listings_cache=False,
+            requests_timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS / 2),
+            session_kwargs={"middlewares": (_connected,)},
+        )
         return system, str(system._strip_protocol(uri))
-    options = {"use_listings_cache": False} if uri.startswith("s3://") else {}
+    options: dict[str, Any] = {}
+    if uri.startswith("s3://"):
+        times = {"connect_timeout": CONNECT_SECONDS / 4, "retries": {"total_max_attempts": 4}}
+        options = {"use_listings_cache": False, "config_kwargs": times}
     system, root = fsspec.core.url_to_fs(uri, **options)
     return system, root
+
+
+async def _connected(request: Any, send: Any) -> Any:
+    """Sends a request of gcsfs; where no connection can be made, tries so for a while and has gcsfs not try again.
+
+    It would do that for half a minute: the right patience with a service that is busy, not with a network that is away.
+    """
+    import aiohttp
+    from gcsfs.retry import NonRetryableError  # type: ignore[import-untyped]
+
+    clock = asyncio.get_running_loop().time
+    end, pause = clock() + CONNECT_SECONDS, 1.0
+    while True:
+        try:
+            return await send(request)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            if clock() + pause > end:
+                raise NonRetryableError("no connection") from error
+        await asyncio.sleep(pause)
+        pause *= 2
 
 
 def stream_digest(file: BinaryIO) -> str:

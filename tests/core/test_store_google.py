@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import Failed
+from components.core.errors import Failed, InvalidInput, Unreachable
 from components.core.store import Store
 from tests.contract.google.server import Server
 from tests.contract.google.storage import Storage
@@ -22,6 +22,10 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Storage, St
 
         GCSFileSystem.clear_instance_cache()
         yield server, service, Store("gs://bucket/store")
+
+
+async def _at_once(_: float) -> None:
+    """Waits for nothing."""
 
 
 def test_only_the_first_of_two_creates_and_the_service_is_asked_to_see_to_it(cloud) -> None:
@@ -39,14 +43,70 @@ def test_a_create_that_was_tried_again_knows_its_own_object(cloud, how) -> None:
     assert not store.create("once", b"second")
 
 
-@pytest.mark.parametrize("how", [401, 403])
-def test_who_may_not_look_is_told_and_not_that_nothing_is_there(cloud, how) -> None:
+@pytest.mark.parametrize("how", [429, 503])
+def test_a_service_that_is_busy_for_a_while_is_outlived(cloud, monkeypatch, how) -> None:
     server, _, store = cloud
-    for use in (lambda: store.exists("key"), lambda: store.read("key"), lambda: store.create("key", b"")):
+    monkeypatch.setattr("gcsfs.retry.asyncio.sleep", _at_once)
+    for operation in ("objects.insert", "objects.get"):
+        server.fail(operation, how, times=2, headers={"Retry-After": "1"})
+    store.write("key", b"data")
+    assert store.read("key") == b"data"
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (401, "it is not known who asks: .*; log in again with `gcloud auth application-default login`"),
+        (403, "not permitted: .*; have roles/storage.objectUser granted to this account on the bucket bucket; `sluice"),
+        (409, "the service answered 409: .*; `sluice doctor`"),
+    ],
+)
+def test_who_may_not_look_is_told_what_to_do_and_not_that_nothing_is_there(cloud, how, said) -> None:
+    server, _, store = cloud
+    for use in (
+        lambda: store.exists("key"),
+        lambda: store.size("key"),
+        lambda: store.read("key"),
+        lambda: store.create("key", b""),
+    ):
         for operation in ("objects.get", "objects.list", "objects.insert"):
             server.fail(operation, how, times=1)
-        with pytest.raises(Failed, match=r"store gs://bucket/store: cannot \w+( up)? key: "):
+        with pytest.raises(Failed, match=rf"^store gs://bucket/store: cannot \w+( up)? key: {said}") as raised:
             use()
+        assert "\n" not in str(raised.value)
+        assert "http" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [(429, "too many requests: .*; run again in a minute"), (503, "a fault of its own .503.: ")]
+)
+def test_a_service_that_stays_busy_is_told(cloud, monkeypatch, how, said) -> None:
+    server, _, store = cloud
+    monkeypatch.setattr("gcsfs.retry.asyncio.sleep", _at_once)
+    server.fail("objects.insert", how, times=6)
+    with pytest.raises(Unreachable, match=rf"^store gs://bucket/store: cannot write key: .*{said}"):
+        store.write("key", b"")
+    assert len(server.asked("objects.insert")) == 6
+
+
+def test_a_network_that_is_away_is_told_before_the_client_would_give_up(cloud, monkeypatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
+    monkeypatch.setattr("components.core.store.CONNECT_SECONDS", 1.5)
+    tries: list[float] = []
+    monkeypatch.setattr("gcsfs.retry.asyncio.sleep", lambda seconds: tries.append(seconds) or _at_once(seconds))
+    from gcsfs.core import GCSFileSystem
+
+    GCSFileSystem.clear_instance_cache()
+    with pytest.raises(
+        Unreachable, match=r"cannot write key: the service cannot be reached \(Connection refused\); see the network"
+    ):
+        Store("gs://bucket/store").write("key", b"")
+    assert tries == [1.0]
+
+
+def test_a_bucket_that_is_not_there_is_not_told_as_an_object_that_is_gone(cloud) -> None:
+    with pytest.raises(InvalidInput, match="there is no such bucket; create it"):
+        Store("gs://nosuch/store").read("key")
 
 
 def test_what_the_client_gives_up_on_is_told_once_and_without_the_way_there(cloud, caplog) -> None:
