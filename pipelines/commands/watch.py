@@ -49,7 +49,9 @@ def schedule(
     if not isinstance(environment, LocalEnvironment):
         from pipelines.backends.cloud_schedule import keep
         from pipelines.backends.service import open_service
+        from pipelines.signers import check_signer
 
+        check_signer(environment, graph)
         service = open_service(environment)
         click.echo(_line(keep(environment, service, loaded, graph, cron=every, zone=zone, catch_up=catch_up)))
         return 0

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipelines.environment import load_environment
+from pipelines.keys import new_key
 from tests.contract.google.cloud_logging import CloudLogging
 from tests.contract.google.server import Server as Google
 from tests.contract.google.vertex import Vertex
@@ -39,7 +40,9 @@ def there(request: pytest.FixtureRequest, environment: object, tmp_path: Path) -
         shipped = load_environment(request.param).model_dump(mode="json", exclude_defaults=True)
         address = {"api_endpoint": google.address} if request.param == "vertex" else {"host": kubeflow.address}
         place = {"name": "there", "store": str(tmp_path / "store"), "runs": "./cloud-runs", **address}
-        Path("environments/there.yaml").write_text(json.dumps({**shipped, **place}))
+        keys = {"trust": "there/trust.json", "keys": {"monitor": "file2:there/monitor.pem"}}
+        Path("environments/there.yaml").write_text(json.dumps({**shipped, **place, **keys}))
+        new_key(load_environment("there"), "monitor")
         yield There(request.param, vertex if request.param == "vertex" else kubeflow)
 
 
@@ -47,6 +50,14 @@ def listed(sluice: Any) -> list[dict]:
     code, said, _ = sluice("schedules", "--env", "there", "--json")
     assert code == 0
     return [json.loads(line) for line in said.splitlines()]
+
+
+def test_nothing_is_scheduled_where_nobodys_decision_would_count(sluice: Any, there: There) -> None:
+    assert sluice("keys", "retire", "monitor", "--env", "there")[0] == 0
+    code, _, complaints = sluice(*MONDAYS)
+    assert code == 2
+    assert "name no active key of monitor, so nothing that is decided would count" in complaints
+    assert listed(sluice) == []
 
 
 def test_a_schedule_is_kept_changed_paused_resumed_and_removed(sluice: Any, there: There) -> None:
