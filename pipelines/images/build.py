@@ -85,7 +85,7 @@ def _built(image: Image, choices: Choices, on: Base) -> str:
             )
         if done.returncode:
             said = log.read_text(errors="replace")
-            raise type(found := fault(image.name, said))(f"{found}; the whole log is {log.relative_to(ROOT)}")
+            raise type(found := fault(image.name, said))(f"{found}; the whole log is {log}")
         return identity.read_text().strip()
 
 
@@ -145,7 +145,7 @@ def build_all(wanted: list[Image], choices: Choices, lock: Path = LOCK) -> int:
             if not (whole and image.base != "python"):
                 worst = ExitCode.INVALID_INPUT
     ImagesLock.of(known).save(lock)
-    print("\n".join(["", *why, f"{len(known)} images in {lock.relative_to(ROOT)}"]))
+    print("\n".join(["", *why, f"{len(known)} images in {lock}"]))
     return int(worst)
 
 
