@@ -16,6 +16,7 @@ from pathlib import Path
 from components.core.errors import ExitCode, Failed, InvalidInput, SluiceError
 from pipelines.code_digest import code_digest
 from pipelines.images.bases import Base, base
+from pipelines.images.bom import write_bom
 from pipelines.images.context import ROOT, revision, write_context
 from pipelines.images.daemon import check_daemon, docker, fault, inspect, network
 from pipelines.images.lock import ImagesLock, LockedImage
@@ -136,6 +137,8 @@ def build_all(wanted: list[Image], choices: Choices, lock: Path = LOCK) -> int:
     for image in wanted:
         try:
             known[image.logical] = locked = build(image, choices)
+            if image.base == "python":
+                write_bom(image, locked, choices.torch, LOGS)
             print(_row(image, locked, choices), flush=True)
         except InvalidInput as error:
             # Asked for among all, it is told; asked for by name, it is what was wanted.
