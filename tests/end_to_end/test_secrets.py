@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,9 +24,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from components.core.google_secrets import FAKE
+from components.core.run_request import RequestedInput, RunRequest
 from components.core.store import Store
+from pipelines.compile import compile_graphs
 from pipelines.demo.tickets import write_tickets
-from pipelines.environment import load_environment
+from pipelines.environment import Environment, load_environment
+from pipelines.recipe import RecipeBase, load_recipe
 from tests.contract.cluster import Cluster, KubeflowPlay, VertexPlay
 from tests.contract.google.cloud_logging import CloudLogging
 from tests.contract.google.secret_manager import SecretManager
@@ -36,6 +40,7 @@ from tests.contract.kubeflow.server import Server as Kubeflow
 from tests.contract.loopback import Loopback
 from tests.end_to_end.conftest import RECIPE, Project
 from tests.end_to_end.test_clouds import THERE, environment_of
+from tests.pipelines.conftest import add
 
 HUB_TOKEN, WEBHOOK_PATH = "hf_planted+Zq7Hub/Token", "T0/planted+Zq7Webhook"
 VARIABLES = {
@@ -111,6 +116,10 @@ class Place:
     vault: SecretManager
     heard: dict[str, bytes] = field(default_factory=dict)
     printed: dict[str, str] = field(default_factory=dict)
+    shown: set[str] = field(default_factory=set)
+    """The logins that the fakes were shown while they repeated them."""
+    repeats: str = ""
+    """A pattern of paths: a request to one is refused in words that repeat its login."""
     env: str = "here.yaml"
 
     def sluice(self, *words: str, code: int | None = 0) -> str:
@@ -127,6 +136,10 @@ class Place:
             headers = {name: value for name, value in came.headers.items() if name != "Authorization"}
             line = f"{came.method} {came.path_qs} {headers}\n"
             self.heard[f"request {len(self.heard)}: {came.method} {came.path}"] = line.encode() + await came.read()
+            if re.match(self.repeats or "$.", came.path):
+                login = came.headers.get("Authorization", "")
+                self.shown.add(login)
+                return web.json_response(refusal(f"{login} may not. " * 8 + login), status=403)
             found: web.StreamResponse = await answer(came)
             return found
 
@@ -157,6 +170,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         here |= {"name": "here", "webhook": "env://OUR_WEBHOOK"}
         (folder / "here.yaml").write_text(yaml.safe_dump(here))
         yield found
+
+
+def refusal(words: str) -> dict[str, Any]:
+    """What both services send: one has the words in the error, the other beside it."""
+    return {"error": {"message": words}, "message": words}
 
 
 def account(token_uri: str) -> dict[str, str]:
@@ -206,6 +224,28 @@ def written(place: Place) -> list[Path]:
     return [path for path in files if path.suffix != ".pem"]
 
 
+def asked(recipe: RecipeBase, environment: Environment) -> str:
+    """A release that a lifecycle asks for, on what is a model in name alone; the request's name."""
+    store, model = Store(environment.store), add(environment, "weights")
+    inputs = tuple(
+        RequestedInput(role=role, content_digest=model.content_digest, reference=model.reference())
+        for role in ("model", "overlap", "suites")
+    )
+    spec = compile_graphs(recipe, environment)["release"].digest
+    facts = {"graph": "release", "spec": spec, "asker": "lifecycle", "recipe": recipe.digest, "inputs": inputs}
+    request = RunRequest(**facts, environment=environment.name)
+    request.put(store)
+    return request.name
+
+
+def repeated(place: Place) -> list[str]:
+    """Where a planted value is among all that was printed, sent and written."""
+    found = [name for name, text in place.printed.items() if planted(text.encode())]
+    found += [name for name, data in place.heard.items() if planted(data)]
+    found += [f"notification {data!r}" for _, data in place.outside.told if planted(data)]
+    return found + [str(path) for path in written(place) if planted(path.read_bytes())]
+
+
 def _encoded(value: str) -> str:
     return base64.b64encode(value.encode()).decode().rstrip("=")
 
@@ -234,13 +274,39 @@ def test_no_planted_value_is_in_anything_that_is_written(place: Place) -> None:
     assert place.outside.told
     assert {path for path, _ in place.outside.told} == {f"/{WEBHOOK_PATH}"}
     assert "did not arrive: the receiver answered 500" in place.printed["run recipe.yaml"]
-    found = [name for name, text in place.printed.items() if planted(text.encode())]
-    found += [name for name, data in place.heard.items() if planted(data)]
-    found += [f"notification {data!r}" for _, data in place.outside.told if planted(data)]
-    found += [str(path) for path in written(place) if planted(path.read_bytes())]
-    assert found == []
+    assert repeated(place) == []
     assert (place.project.folder / "build").exists()
     assert place.heard or place.env == "here.yaml"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", ["vertex", "kubeflow"], indirect=True)
+def test_what_a_service_repeats_of_the_login_that_it_was_shown_is_nowhere(place: Place, monkeypatch) -> None:
+    monkeypatch.chdir(place.project.folder)
+    for name in ("release", "monitor"):
+        place.sluice("keys", "new", name)
+    environment, recipe = load_environment(THERE), load_recipe(Path("recipe.yaml"))
+    request = asked(recipe, environment)
+    place.repeats = "(?!/(storage|upload|download|resumable|token))"
+    for words in (
+        ("run", "recipe.yaml"),
+        ("smoke",),
+        ("schedule", "recipe.yaml", "--every", "0 3 * * 1"),
+        ("schedules",),
+        ("dispatch", "recipe.yaml", "--once"),
+        ("doctor",),
+    ):
+        place.sluice(*words, code=None)
+    # what may be permitted later is asked again, so nothing of it is kept
+    assert not Store(environment.store).exists(f"dispatched/{request}.json")
+    login = "Bearer [secret]" if any(place.shown) else ""  # Vertex AI's client shows none to a fake
+    said = [place.printed["run recipe.yaml"], place.printed["dispatch recipe.yaml --once"]]
+    assert [f"{login} may not." in text for text in said] == [True, True]
+    place.repeats = "/(storage|upload|download|resumable)"
+    place.sluice("run", "recipe.yaml", code=4)
+    place.sluice("runs", code=None)
+    assert any(MARK in login for login in place.shown)
+    assert repeated(place) == []
 
 
 def test_a_client_s_key_is_printed_once_and_kept_nowhere(project: Project) -> None:
