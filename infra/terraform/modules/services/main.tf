@@ -14,16 +14,21 @@ resource "google_project_service" "api" {
   disable_on_destroy = false
 }
 
-# Who signed with which key, and who took on whose identity, is written down: by default Google logs neither.
-resource "google_project_iam_audit_config" "reads" {
-  for_each = toset(["cloudkms", "iam"])
+# Who signed with which key, who took on whose identity, and who wrote which object is written down: by default Google
+# logs none of it.
+resource "google_project_iam_audit_config" "log" {
+  for_each = {
+    cloudkms = ["DATA_READ", "DATA_WRITE"]
+    iam      = ["DATA_READ", "DATA_WRITE"]
+    storage  = ["DATA_WRITE"] # reads are too many to be looked at
+  }
 
   project = var.project
   service = google_project_service.api[each.key].service
-  audit_log_config {
-    log_type = "DATA_READ"
-  }
-  audit_log_config {
-    log_type = "DATA_WRITE"
+  dynamic "audit_log_config" {
+    for_each = each.value
+    content {
+      log_type = audit_log_config.value
+    }
   }
 }
