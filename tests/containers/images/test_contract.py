@@ -156,7 +156,8 @@ def test_a_step_that_is_told_to_end_ends_at_once_though_a_shell_started_it(image
 
 GATEWAY = {
     "endpoint": "desk", "model": "sha256:" + "0" * 64, "upstream": "http://127.0.0.1:9", "upstream_model": "m",
-    "port": 8080, "keys": "/tmp/keys.json", "secret": "/tmp/secret", "requests": "/tmp/log", "journal": "/tmp/journal", "name": "one",
+    "port": 8080, "keys": "/tmp/keys.json", "secret": "/tmp/secret",
+    "requests": "/tmp/log", "journal": "/tmp/journal", "name": "one",
 }  # fmt: skip
 
 
