@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup lock demo test test-long test-images check format generate bench bench-gate bench-serve bench-monitor clean \
-	images images-push images-bases images-lint dockerd
+	images images-push images-bases images-lint dockerd \
+	ci-lint ci-lock-tools ci-terraform ci-plan ci-variable ci-images ci-sign ci-promote ci-lock ci-deploy
 
 python := .venv/bin/python
 # What is installed, and by which choice of torch, is named in this stamp: nothing changed, nothing to do.
@@ -69,6 +70,36 @@ images-bases: setup ## writes the digests of the published bases (MOVE=1 takes t
 
 images-lint: setup ## looks at the images' files, and that the secret finder finds
 	@containers/lint.sh
+
+ci-lint: setup ## lints the workflows with actionlint and zizmor
+	@.github/ci/lint.sh
+
+ci-lock-tools: setup ## pins those linters anew
+	@.github/ci/lock_tools.sh
+
+ci-terraform: ## format, validity and tests of all Terraform, without a cloud
+	@.github/ci/terraform.sh
+
+ci-plan: setup ## what Terraform would change in an environment, and who could reach what (ENV=dev STATE=bucket)
+	@$(python) .github/ci/place.py plan "$(ENV)" --state "$(STATE)"
+
+ci-variable: setup ## what the repository's variable SLUICE_ENV holds (ENV=dev DEPLOYER=account)
+	@$(python) .github/ci/place.py variable "$(ENV)" --deployer "$(DEPLOYER)"
+
+ci-images: setup ## builds all images as they ship
+	@$(python) -m pipelines.images.build --torch cuda
+
+ci-sign: setup ## signs the pushed images without a key, and attests to what is in them
+	@$(python) .github/ci/images.py sign
+
+ci-promote: setup ## copies signed images to an environment's registry (REGISTRY=host/path COMMIT=sha REPOSITORY=owner/name)
+	@$(python) .github/ci/images.py promote "$(REGISTRY)" --commit "$(COMMIT)" --repository "$(REPOSITORY)"
+
+ci-lock: ## the images lock that main.yml left for a commit (COMMIT=sha)
+	@.github/ci/lock.sh "$(COMMIT)"
+
+ci-deploy: setup ## deploys what is checked out (ENV=dev STATE=bucket COMMIT=sha REPOSITORY=owner/name, AGAIN=1 what was there)
+	@$(python) .github/ci/deploy.py "$(ENV)" --state "$(STATE)" --commit "$(COMMIT)" --repository "$(REPOSITORY)" $(if $(AGAIN),--again)
 
 dockerd: ## a Docker daemon of one's own out of Debian's packages (STOP=1 ends it)
 	@containers/dockerd.sh $(if $(STOP),stop,start)

@@ -1,0 +1,190 @@
+"""Deploys a commit's build to an environment, or a deployment that was there once more.
+
+A deployment is a record in the environment's store, by its commit: the images and the graphs, each by digest. It is
+written last and never changed. ``--again`` takes images and graphs from it and builds nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from images import source_of, verify
+from place import Place, service_images, summarise
+from programs import call, ended
+from pydantic import Field
+
+from components.core.contract import Contract
+from components.core.errors import Conflict, ExitCode, InvalidInput, Refused
+from components.core.store import Store
+from pipelines.backends.ask import GRAPHS, read_graph
+from pipelines.code_digest import code_digests
+from pipelines.compile import compile_graphs
+from pipelines.environment import Environment, as_document, load_environment
+from pipelines.images.build import LOCK
+from pipelines.images.lock import ImagesLock, check_code
+from pipelines.recipe import load_recipe, shipped
+from pipelines.terraform.outputs import environment_of, write
+
+FOLDER = "deployments"
+"""Where the store keeps records of what was deployed, by commit. What they name by digest, `sluice gc` keeps."""
+
+
+class Deployment(Contract):
+    """What was deployed."""
+
+    environment: str
+    commit: str = Field(pattern=r"^[0-9a-f]{40}$")
+    images: ImagesLock
+    graphs: dict[str, str] = Field(description="RECIPE/GRAPH to the digest of the compiled graph.")
+
+    @property
+    def key(self) -> str:
+        """Where it lies in the store."""
+        return f"{FOLDER}/{self.commit}.json"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be deployed, and where."""
+
+    place: Place
+    commit: str
+    repository: str
+    again: bool
+
+
+def deploy(asked: Asked) -> Deployment:
+    """Looks at the images, plans, checks access, applies, compiles, and only then tells the dispatcher.
+
+    Raises Refused where the plan would let somebody reach what they must not, or graphs are not those of the record.
+    """
+    place, before = asked.place, asked.place.outputs()
+    known = recorded(_store(before), asked) if asked.again else None
+    lock = known.images if known else ImagesLock.load(LOCK)
+    verify(source_of(lock, asked.repository), asked.repository, asked.commit)
+    lock.save(LOCK)
+    code = place.plan(service_images(before, lock.references(LOCK, pushed=True)))
+    summarise((place.out / "plan.md").read_text())
+    if code:
+        raise Refused(f"{place.name}: the plan is refused, see Access above; nothing was changed")
+    place.terraform("apply", "-input=false", "-no-color", str(place.out / "tfplan"))
+    after = place.outputs()
+    environment = _environment(after, place)
+    texts = compiled(environment)
+    made = Deployment(environment=place.name, commit=asked.commit, images=lock, graphs=digests(texts))
+    _keep(made, texts, known, _store(after))
+    _show(made, texts, place)
+    _tell_dispatcher(environment, place, asked.commit, after)
+    return made
+
+
+def recorded(store: Store, asked: Asked) -> Deployment:
+    """The record of an earlier deployment. Raises InvalidInput where there was none, or one of its graphs is gone."""
+    key = f"{FOLDER}/{asked.commit}.json"
+    if not store.exists(key):
+        there = sorted(name.rpartition("/")[2].removesuffix(".json") for name in store.list(FOLDER))
+        known = ", ".join(there) or "nothing was yet"
+        raise InvalidInput(f"{asked.commit} was never deployed to {asked.place.name}; name one of: {known}")
+    found = Deployment.read(store.read(key), key)
+    if (found.environment, found.commit) != (asked.place.name, asked.commit):
+        raise InvalidInput(
+            f"{key}: says that it is {found.commit} in {found.environment}; somebody put it there by hand"
+        )
+    for digest in found.graphs.values():
+        read_graph(store, digest)
+    return found
+
+
+def compiled(environment: Environment) -> dict[str, tuple[str, str]]:
+    """All graphs of all recipes that are shipped: RECIPE/GRAPH to digest and text."""
+    check_code(environment.image_code, code_digests())
+    recipes = [load_recipe(path) for path in shipped()]
+    return {
+        f"{recipe.name}/{name}": (graph.digest, graph.text)
+        for recipe in recipes
+        for name, graph in compile_graphs(recipe, environment).items()
+    }
+
+
+def digests(texts: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """What a record says of graphs."""
+    return {name: digest for name, (digest, _) in sorted(texts.items())}
+
+
+def _keep(made: Deployment, texts: dict[str, tuple[str, str]], known: Deployment | None, store: Store) -> None:
+    """Keeps graphs by digest, then the record; what is there stays as it is."""
+    if known and known.graphs != made.graphs:
+        differ = sorted(
+            name for name in {*known.graphs, *made.graphs} if known.graphs.get(name) != made.graphs.get(name)
+        )
+        raise Refused(
+            f"{made.key}: {', '.join(differ)}: compile to other graphs than were deployed then, because the place has"
+            " changed since; the dispatcher was told nothing; deploy a new commit"
+        )
+    for digest, text in texts.values():
+        store.create(f"{GRAPHS}/{digest}.yaml", text.encode())
+    if not store.create(made.key, made.to_bytes()) and store.read(made.key) != made.to_bytes():
+        raise Conflict(
+            f"{made.key}: this commit was deployed with other images or graphs; run rollback.yml to have those again,"
+            " or push a new commit"
+        )
+
+
+def _show(made: Deployment, texts: dict[str, tuple[str, str]], place: Place) -> None:
+    """Leaves record and graphs for the job's artifact."""
+    for name, (digest, text) in texts.items():
+        path = place.out / GRAPHS / f"{name.replace('/', '.')}.{digest}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (place.out / "deployment.json").write_bytes(made.to_bytes())
+
+
+def _environment(outputs: dict[str, Any], place: Place) -> Environment:
+    path = place.out / "environment.yaml"
+    write(environment_of(json.dumps(outputs), LOCK), path)
+    return load_environment(str(path))
+
+
+def _tell_dispatcher(environment: Environment, place: Place, commit: str, outputs: dict[str, Any]) -> None:
+    """Puts the environment, its images in it, and the recipes where the dispatcher reads them, and starts it anew."""
+    found, here = outputs["deployment"]["value"], outputs["sluice_environment"]["value"]
+    file = place.out / "dispatch" / "environment.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(as_document(environment), sort_keys=False))
+    call("gcloud", "storage", "cp", file, *shipped(), f"{found['config']}/")
+    if found.get("commands"):
+        where = ("--project", here["project"], "--region", here["region"])
+        label = f"deployment={commit[:12]}"
+        call("gcloud", "run", "services", "update", "sluice-dispatch", *where, "--update-labels", label, "--quiet")
+
+
+def _store(outputs: dict[str, Any]) -> Store:
+    return Store(outputs["sluice_environment"]["value"]["store"])
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="deploy.py", description=__doc__)
+    parser.add_argument("environment")
+    parser.add_argument("--state", default="", help="Bucket of Terraform's state.")
+    parser.add_argument("--commit", default="", help="The commit that is checked out, all 40 digits.")
+    parser.add_argument("--repository", default="", help="OWNER/NAME on GitHub.")
+    parser.add_argument("--again", action="store_true", help="Deploy what was deployed of this commit before.")
+    asked = parser.parse_args()
+    here = call("git", "rev-parse", "HEAD").strip()
+    if not re.fullmatch(r"[0-9a-f]{40}", asked.commit) or asked.commit != here:
+        raise InvalidInput(f"COMMIT {asked.commit!r} is not what is checked out ({here}); check it out, then deploy")
+    place = Place(asked.environment)
+    place.begin(asked.state)
+    made = deploy(Asked(place, asked.commit, asked.repository, asked.again))
+    print(f"deployed {made.commit} to {made.environment}: {len(made.images.images)} images, {len(made.graphs)} graphs")
+    return int(ExitCode.DONE)
+
+
+if __name__ == "__main__":
+    ended(main)
