@@ -1,0 +1,56 @@
+"""What a role permits: Google's by a dated table, a project's own by the plan that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from components.core.errors import InvalidInput
+from pipelines import located_yaml
+
+VERSION = 1
+TABLE = Path(__file__).with_name("roles.yaml")
+
+
+class Agent(BaseModel):
+    """An account of Google's that runs code for whoever holds one of some permissions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    domain: str
+    role: str
+    runs: str
+    started_by: frozenset[str]
+
+
+class Roles(BaseModel):
+    """A table of roles and of Google's agents."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = Field(ge=1)
+    date: date
+    source: str
+    roles: dict[str, frozenset[str]]
+    agents: tuple[Agent, ...]
+
+    @field_validator("version")
+    @classmethod
+    def _is_known(cls, version: int) -> int:
+        return located_yaml.known_version(version, VERSION)
+
+    def permits(self, role: str, own: Mapping[str, frozenset[str]], address: str) -> frozenset[str]:
+        """What a role permits. ``own``: a project's own roles. Raises InvalidInput for a role that nobody described."""
+        found = own.get(role.rsplit("/", 1)[-1]) if "/roles/" in role else self.roles.get(role)
+        if found is None:
+            raise InvalidInput(f"{address}: unknown role {role}; say in {TABLE.name} what it permits")
+        return found
+
+
+def listed() -> Roles:
+    """The table that lies beside this file."""
+    return located_yaml.validate(Roles, located_yaml.load(TABLE))
