@@ -76,7 +76,7 @@ class Plan:
         found: dict[str, Resource] = {}
         for reference in _references(written.get("expressions", {}).get(attribute)):
             there = list(self._follow(resource.way, reference, types, 0))
-            if not there:
+            if not there and not self._is_constant(resource.way, reference):
                 raise self._lost(resource, attribute, reference)
             found |= {one.address: one for one in there}
         if not found:
@@ -88,6 +88,12 @@ class Plan:
             f"{resource.address}: {attribute} is not known before it is applied, and what it is made of ({reference})"
             " does not say what it will be; compose it from names that are known, as modules/identities does"
         )
+
+    def _is_constant(self, way: Way, reference: str) -> bool:
+        """Whether a reference is to a variable that is given as it stands, or from outside: then it is known."""
+        first, _, rest = reference.partition(".")
+        given = self._module(way[:-1]).get("module_calls", {}).get(way[-1], {}).get("expressions", {}) if way else {}
+        return first == "var" and (not way or "constant_value" in given.get(rest, {}))
 
     def _module(self, way: Way) -> dict[str, Any]:
         module = self._root
@@ -164,7 +170,7 @@ def _references(expression: Any) -> list[str]:
     whole = [
         one for one in listed if not any(other.startswith((f"{one}.", f"{one}[")) for other in listed if other != one)
     ]
-    return [one for one in whole if not one.startswith(("each.", "count.", "path.", "terraform."))]
+    return [one for one in whole if not one.startswith(("each.key", "count.", "path.", "terraform."))]
 
 
 def _any_true(unknown: Any) -> bool:
