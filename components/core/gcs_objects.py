@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
-from google.auth.exceptions import GoogleAuthError
+from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed, RetryError
+from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud import storage
 from google.cloud.storage.exceptions import InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.exceptions import RequestException  # type: ignore[import-untyped]
 
+from components.core.connections import why_broken
 from components.core.errors import Failed
 from components.core.masking import quoted
 
@@ -69,18 +70,25 @@ class GcsObjects:
             yield
         except PreconditionFailed as error:
             raise ChangedMeanwhile from error
+        except TransportError as error:  # of the login: what was to be changed was not asked for yet
+            raise Failed(
+                f"{self._where}: {_first(error)}; nothing was changed: run again with the network back"
+            ) from error
         except GoogleAuthError as error:
             raise Failed(f"{self._where}: {_first(error)}; nothing was changed: {self._remedy[401]}") from error
         except (GoogleAPIError, RequestException, InvalidResponse) as error:
-            response = getattr(error, "response", None)
-            code = int(getattr(error, "code", None) or getattr(response, "status_code", None) or 0)
+            last = error.__cause__ if isinstance(error, RetryError) and error.__cause__ else error
+            response = getattr(last, "response", None)
+            code = int(getattr(last, "code", None) or getattr(response, "status_code", None) or 0)
             remedy = self._remedy.get(
                 code, "see that the service can be reached, look what lies there now, and run again"
             )
             lost = "" if code in self._remedy else "; whether a change was made is not known"
-            raise Failed(f"{self._where}: {_first(error)}{lost}: {remedy}") from error
+            raise Failed(f"{self._where}: {_first(last)}{lost}: {remedy}") from error
 
 
-def _first(error: Exception) -> str:
-    """What an error says in one line, at most 300 characters."""
+def _first(error: BaseException) -> str:
+    """What an error says in one line, at most 300 characters; of a connection that broke, why."""
+    if isinstance(error, (TransportError, RequestException)) and getattr(error, "response", None) is None:
+        return why_broken(error)
     return quoted(str(error)) or type(error).__name__

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from components.core.connections import why_broken
 from components.core.errors import Conflict, Failed, InvalidInput, Refused, SluiceError, Unreachable
 from components.core.masking import quoted
 
@@ -74,7 +75,7 @@ class Caller:
             return Unreachable(f"{where}: no answer in time; ask again, it is done once only")
         if isinstance(error, auth.TransportError | requests.RequestException | ConnectionError):
             return Unreachable(
-                f"{where}: the connection broke ({words_of(error)}); ask again when the network is back, it is done"
+                f"{where}: the connection broke ({why_broken(error)}); ask again when the network is back, it is done"
                 " once only"
             )
         # A login that cannot be renewed is a DefaultCredentialsError there too, but it was there.

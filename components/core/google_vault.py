@@ -15,6 +15,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.auth.exceptions import GoogleAuthError, TransportError
 from requests.exceptions import RequestException  # type: ignore[import-untyped, unused-ignore]
 
+from components.core.connections import why_broken
 from components.core.errors import Failed, InvalidInput, SluiceError
 from components.core.google_clients import rest_options
 from components.core.google_errors import TRIES, WAIT_SECONDS, retry_after, words_of
@@ -69,7 +70,7 @@ class Vault:
             return Failed(f"{where}: {words}; {remedy}")
         if isinstance(error, GoogleAuthError) and not isinstance(error, TransportError):
             return Failed(f"{where}: {words}; {LOGIN}")
-        return Failed(f"{where}: the vault cannot be reached: {words}; run again when the network is back")
+        return Failed(f"{where}: the vault cannot be reached: {why_broken(error)}; run again when the network is back")
 
 
 def _wait(error: Exception, number: int) -> float | None:

@@ -13,6 +13,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped, unused-ignore]
     NoCredentialsError,
 )
 
+from components.core.connections import why_broken
 from components.core.errors import Failed
 from components.core.gcs_objects import ChangedMeanwhile
 from components.core.masking import quoted
@@ -74,9 +75,10 @@ class S3Objects:
             ) from error
         except (ClientError, BotoCoreError) as error:
             answer = getattr(error, "response", None) or {}
+            words = quoted(str(error)) if answer else why_broken(error)
             code = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             remedy = self._remedy.get(
                 code, "see that the service can be reached, look what lies there now, and run again"
             )
             lost = "" if code in self._remedy else "; whether a change was made is not known"
-            raise Failed(f"{self._where}: {quoted(str(error))}{lost}: {remedy}") from error
+            raise Failed(f"{self._where}: {words}{lost}: {remedy}") from error

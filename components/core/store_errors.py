@@ -7,6 +7,7 @@ from typing import Any
 
 from components.core.connections import why_broken
 from components.core.errors import Failed, SluiceError, Unreachable
+from components.core.masking import quoted
 
 _CLIENTS = ("gcsfs", "google", "requests", "aiohttp", "botocore", "aiobotocore", "s3fs")
 _NO_LOGIN = {"RefreshError", "DefaultCredentialsError", "NoCredentialsError", "PartialCredentialsError"}
@@ -81,5 +82,4 @@ def _words(error: Exception) -> str:
     text = str(said.get("Message") or said.get("Code") or error)
     if text.startswith(("Forbidden: ", "Bad Request: ")):  # the address is in the first line
         text = text.partition("\n")[2]
-    text = " ".join(text.split()).removesuffix(f", {getattr(error, 'code', '')}")
-    return text[:300].rstrip(".") or type(error).__name__
+    return quoted(text.removesuffix(f", {getattr(error, 'code', '')}")).rstrip(".") or type(error).__name__

@@ -192,10 +192,8 @@ class KubeflowService:
         where = f"{what}: {self.environment.host}"
         try:
             return call(*given, **more, _request_timeout=self._timeout)
-        except self._kfp.ApiException as error:
+        except (self._kfp.ApiException, HTTPError) as error:
             raise sentence(where, error) from error
-        except HTTPError as error:
-            raise Unreachable(f"{where} does not answer: {error}; see that it is up and reachable from here") from error
         except (ValueError, TypeError, AttributeError) as error:
             raise Failed(f"{where} gave an answer that is no KFP server's: {error}; see `host`") from error
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from components.core.connections import why_broken
 from components.core.errors import Conflict, InvalidInput, Refused, SluiceError, Unreachable
 from components.core.masking import quoted
 from components.core.run import State
@@ -32,7 +33,11 @@ def six(cron: str) -> str:
 
 
 def sentence(where: str, error: Any) -> SluiceError:
-    """A server's refusal as an error of ours, with its own words."""
+    """A server's refusal as an error of ours, with its own words; or its silence, without the client's."""
+    from urllib3.exceptions import HTTPError
+
+    if isinstance(error, HTTPError):
+        return Unreachable(f"{where} does not answer: {why_broken(error)}; see that it is up and reachable from here")
     try:
         said = json.loads(error.body or "")
         words = str(said.get("message") or said.get("error") or said)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from components.core.connections import why_broken
 from components.core.errors import InvalidInput, Unreachable
 from pipelines.doctor.check import Check, NotChecked
 from pipelines.doctor.places import buckets
@@ -69,5 +70,7 @@ def _answer(session: Any, bucket: str, region: str) -> dict[str, Any]:
     except NoCredentialsError as error:
         raise NotChecked("there is no login for S3 here; `aws configure`, or look from where steps run") from error
     except BotoCoreError as error:
-        raise Unreachable(f"S3 does not answer ({error}); see the network, and AWS_ENDPOINT_URL_S3") from error
+        raise Unreachable(
+            f"S3 does not answer ({why_broken(error)}); see the network, and AWS_ENDPOINT_URL_S3"
+        ) from error
     return found

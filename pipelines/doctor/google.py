@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from typing import Any
 from urllib.parse import quote
 
+from components.core.connections import why_broken
 from components.core.errors import Failed, InvalidInput, Refused, Unreachable
 from components.core.google_errors import Absent, Caller
 from pipelines.doctor import clock
@@ -90,7 +91,7 @@ class Google:
                 return session.post(host + path, json=body, timeout=TIMEOUT)
             except RequestException as error:
                 raise Unreachable(
-                    f"{host} does not answer ({type(error).__name__}); see the network, a proxy, and that the region in"
+                    f"{host} does not answer ({why_broken(error)}); see the network, a proxy, and that the region in"
                     " the environment is spelt as Google spells it"
                 ) from error
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from components.core.connections import why_broken
 from components.core.errors import InvalidInput
 from pipelines.doctor.check import Check, NotChecked
 from pipelines.doctor.google import SCOPE, TIMEOUT
@@ -47,7 +48,7 @@ def _image(reference: str) -> str:
         )
     except requests.RequestException as error:
         raise NotChecked(
-            f"{host} does not answer from here ({type(error).__name__}); see from where it does, the steps' machines"
+            f"{host} does not answer from here ({why_broken(error)}); see from where it does, the steps' machines"
             f" must reach it: `docker manifest inspect {reference}`"
         ) from error
     if answer.status_code == 404:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from components.core.connections import why_broken
 from components.core.errors import InvalidInput, Refused, Unreachable
 from pipelines.backends.kubeflow_service import SMALLEST, SMALLEST_SCHEDULE, KubeflowService
 from pipelines.backends.kubeflow_token import has_token, token_file, token_of
@@ -42,7 +43,10 @@ def _clock(environment: KubeflowEnvironment) -> str:
     try:
         answer = requests.get(f"{environment.host.rstrip('/')}/apis/v2beta1/healthz", timeout=TIMEOUT)
     except requests.RequestException as error:
-        raise Unreachable(f"{environment.host} does not answer; see that it is up and reachable from here") from error
+        why = why_broken(error)
+        raise Unreachable(
+            f"{environment.host} does not answer ({why}); see that it is up and reachable from here"
+        ) from error
     return clock.compare(answer.headers.get("Date", ""), environment.host)
 
 

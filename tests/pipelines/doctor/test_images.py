@@ -80,7 +80,7 @@ def test_a_registry_that_cannot_be_reached() -> None:
         pass
     found = look(gone)
     assert found.health is Health.NOT_CHECKED
-    assert "does not answer from here (ConnectionError)" in found.said
+    assert "does not answer from here (Connection refused)" in found.said
 
 
 def test_an_examples_digests_are_made_up(registry: Registry) -> None:
