@@ -7,10 +7,8 @@ copied elsewhere and stays valid.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import hashlib
-import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -20,10 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 from uuid import uuid4
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from components.core.errors import Failed, InvalidInput
+from components.core.store_clients import opened
 from components.core.store_errors import told
 from components.core.whole_file import SUFFIX, beside, whole_file
 
@@ -34,8 +32,6 @@ _REMEDY = {
     errno.EACCES: "give this user the right to write there or point `store` elsewhere",
 }
 CHUNK = 8 * 1024 * 1024
-CONNECT_SECONDS = 10.0
-"""About how long an object store is tried to be reached before it is told; what it answers is waited out longer."""
 
 
 class Entry(NamedTuple):
@@ -52,9 +48,14 @@ class Store:
     def __init__(self, uri: str) -> None:
         self.uri = uri.rstrip("/")
         try:
-            self._fs, root = _opened(self.uri)
+            self._fs, root = opened(self.uri)
         except (ImportError, ValueError) as error:
             raise InvalidInput(f"store {uri}: {error}; use a folder, gs://… or s3://…") from error
+        except Exception as error:
+            sentence = told(self.uri, "cannot be opened", error)
+            if sentence is None:
+                raise
+            raise sentence from error
         self._root = root.rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
 
@@ -240,49 +241,6 @@ class Store:
             if sentence is None:  # a fault of ours, or a caller's own error
                 raise
             raise sentence from error
-
-
-def _opened(uri: str) -> tuple[Any, str]:
-    """A file system and the root in it. Nothing is remembered of listings: others write there too."""
-    if uri.startswith("gs://"):
-        # gcsfs's other class asks over gRPC, before each use, which kind of bucket it is.
-        import aiohttp
-        from gcsfs.core import GCSFileSystem  # type: ignore[import-untyped]
-
-        # What it gives up on is raised and told as a sentence; it would also print the way there.
-        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
-        system = GCSFileSystem(
-            use_listings_cache=False,
-            requests_timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS / 2),
-            session_kwargs={"middlewares": (_connected,)},
-        )
-        return system, str(system._strip_protocol(uri))
-    options: dict[str, Any] = {}
-    if uri.startswith("s3://"):
-        times = {"connect_timeout": CONNECT_SECONDS / 4, "retries": {"total_max_attempts": 4}}
-        options = {"use_listings_cache": False, "config_kwargs": times}
-    system, root = fsspec.core.url_to_fs(uri, **options)
-    return system, root
-
-
-async def _connected(request: Any, send: Any) -> Any:
-    """Sends a request of gcsfs; where no connection can be made, tries so for a while and has gcsfs not try again.
-
-    It would do that for half a minute: the right patience with a service that is busy, not with a network that is away.
-    """
-    import aiohttp
-    from gcsfs.retry import NonRetryableError  # type: ignore[import-untyped]
-
-    clock = asyncio.get_running_loop().time
-    end, pause = clock() + CONNECT_SECONDS, 1.0
-    while True:
-        try:
-            return await send(request)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            if clock() + pause > end:
-                raise NonRetryableError("no connection") from error
-        await asyncio.sleep(pause)
-        pause *= 2
 
 
 def stream_digest(file: BinaryIO) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
 
+from components.core import store_clients
 from components.core.errors import Failed, InvalidInput, Unreachable
 from components.core.store import Store
 from tests.contract.google.server import Server
@@ -26,6 +28,10 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Storage, St
 
 async def _at_once(_: float) -> None:
     """Waits for nothing."""
+
+
+def _no_login(**_: object) -> None:
+    raise DefaultCredentialsError("Your default credentials were not found.")
 
 
 def test_only_the_first_of_two_creates_and_the_service_is_asked_to_see_to_it(cloud) -> None:
@@ -89,19 +95,39 @@ def test_a_service_that_stays_busy_is_told(cloud, monkeypatch, how, said) -> Non
     assert len(server.asked("objects.insert")) == 6
 
 
-def test_a_network_that_is_away_is_told_before_the_client_would_give_up(cloud, monkeypatch) -> None:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
-    monkeypatch.setattr("components.core.store.CONNECT_SECONDS", 1.5)
+@pytest.mark.parametrize(("reached", "waits"), [(False, 0), (True, 5)])
+def test_a_network_that_is_away_is_told_soon_unless_it_was_there_before(cloud, monkeypatch, reached, waits) -> None:
+    _, _, store = cloud
+    monkeypatch.setitem(store_clients.REACHED, "gs", store_clients.Reach())
+    monkeypatch.setattr(store_clients, "TELL_SECONDS", 0.0)
     tries: list[float] = []
     monkeypatch.setattr("gcsfs.retry.asyncio.sleep", lambda seconds: tries.append(seconds) or _at_once(seconds))
-    from gcsfs.core import GCSFileSystem
-
-    GCSFileSystem.clear_instance_cache()
+    if reached:
+        store.write("key", b"")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
     with pytest.raises(
         Unreachable, match=r"cannot write key: the service cannot be reached \(Connection refused\); see the network"
     ):
-        Store("gs://bucket/store").write("key", b"")
-    assert tries == [1.0]
+        store.write("key", b"")
+    assert len(tries) == waits
+
+
+def test_as_long_is_waited_as_the_service_asks_for_unless_it_is_too_long(cloud, monkeypatch) -> None:
+    server, _, store = cloud
+    waits: list[float] = []
+    monkeypatch.setattr("gcsfs.retry.asyncio.sleep", lambda seconds: waits.append(seconds) or _at_once(seconds))
+    for wanted in ("17", "3600", "tomorrow"):
+        server.fail("objects.insert", 429, headers={"Retry-After": wanted})
+    store.write("key", b"data")
+    assert [seconds for seconds in waits if seconds == int(seconds)] == [17, 0, 0]
+
+
+def test_without_a_login_nothing_is_asked_as_nobody(monkeypatch) -> None:
+    for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("google.auth.default", _no_login)
+    with pytest.raises(Failed, match=r"^store gs://bucket/s: cannot be opened: it is not known who asks: .*; log in"):
+        Store("gs://bucket/s")
 
 
 def test_a_bucket_that_is_not_there_is_not_told_as_an_object_that_is_gone(cloud) -> None:

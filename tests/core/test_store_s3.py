@@ -9,6 +9,7 @@ import fsspec
 import pytest
 from aiohttp import web
 
+from components.core import store_clients
 from components.core.errors import Failed, InvalidInput, Unreachable
 from components.core.store import Store
 from tests.contract.loopback import Loopback
@@ -46,6 +47,10 @@ def _refusal(status: int, code: str, headers: dict[str, str] | None = None) -> w
     return web.Response(status=status, text=text, content_type="application/xml", headers=headers)
 
 
+async def _at_once() -> None:
+    """Waits for nothing."""
+
+
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Objects, Store]]:
     with Objects().running() as server:
@@ -68,10 +73,20 @@ def _point_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_service_that_is_busy_for_a_while_is_outlived(cloud, how) -> None:
     server, store = cloud
     for method in ("PUT", "GET"):
-        server.fail(method, how, times=2, headers={"Retry-After": "1"})
+        server.fail(method, how, times=2, headers={"Retry-After": "0"})
     store.write("key", b"data")
     assert store.read("key") == b"data"
     assert server.asked.count("PUT") == 3
+
+
+def test_as_long_is_waited_as_the_service_asks_for_and_six_times_at_most(cloud, monkeypatch) -> None:
+    server, store = cloud
+    waits: list[float] = []
+    monkeypatch.setattr("aiobotocore.endpoint.asyncio.sleep", lambda seconds: waits.append(seconds) or _at_once())
+    server.fail("PUT", 429, times=6, headers={"Retry-After": "17"})
+    with pytest.raises(Unreachable, match=r"cannot write key: too many requests: .*; run again in a minute"):
+        store.write("key", b"")
+    assert (waits, server.asked.count("PUT")) == ([17] * 5, 6)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +116,17 @@ def test_a_bucket_that_is_not_there_is_not_told_as_an_object_that_is_gone(cloud)
         store.read("key")
 
 
-def test_a_network_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("reached", "waits"), [(False, 0), (True, 5)])
+def test_a_network_that_is_away_is_told_soon_unless_it_was_there_before(monkeypatch, reached, waits) -> None:
     _point_to("http://127.0.0.1:1", monkeypatch)
+    monkeypatch.setitem(store_clients.REACHED, "s3", store_clients.Reach())
+    monkeypatch.setattr(store_clients, "TELL_SECONDS", 0.0)
+    tries: list[float] = []
+    monkeypatch.setattr("aiobotocore.endpoint.asyncio.sleep", lambda seconds: tries.append(seconds) or _at_once())
+    if reached:
+        store_clients.REACHED["s3"].answered()
     with pytest.raises(
         Unreachable, match=r"cannot write key: the service cannot be reached \(Connection refused\); see the network"
     ):
         Store("s3://bucket/store").write("key", b"")
+    assert len(tries) == waits
