@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed, RetryError
 from google.auth.exceptions import GoogleAuthError, TransportError
@@ -88,7 +89,12 @@ class GcsObjects:
 
 
 def _first(error: BaseException) -> str:
-    """What an error says in one line, at most 300 characters; of a connection that broke, why."""
-    if isinstance(error, (TransportError, RequestException)) and getattr(error, "response", None) is None:
+    """What the service says, in one line of at most 300 characters; of a connection that broke, why."""
+    response: Any = getattr(error, "response", None)
+    if response is None and isinstance(error, (TransportError, RequestException)):
         return why_broken(error)
-    return quoted(str(error)) or type(error).__name__
+    try:
+        said = response.json()["error"]["message"]
+    except (AttributeError, KeyError, TypeError, ValueError):  # no answer, or none of the service's own
+        said = str(error)
+    return quoted(str(said)).rstrip(".") or type(error).__name__
