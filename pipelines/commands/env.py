@@ -53,10 +53,45 @@ def access(plan: IO[str], check: bool, page: bool) -> None:
     held = promise.Check(Reach(planned, table), promise.written())
     breaches = held.breaches()
     if page or not check:
-        name = planned.constant("name") or "?"
+        name = planned.environment.get("name", "?")
         click.echo(access_page.page(held, name, str(table.date)), nl=False)
     if check and breaches:
         lines = "\n".join(f"  {breach}" for breach in breaches)
         raise Refused(f"terraform plan: breaks the first promise in {len(breaches)} ways; apply nothing:\n{lines}")
     if check:
         click.echo(f"The first promise holds: {len(held.held)} rules, {len(held.reach.grants)} grants", err=page)
+
+
+@env.command(epilog="Example:  terraform show -json plan.bin | sluice env cost -")
+@click.argument("plan", type=click.File(encoding="utf-8", lazy=False))
+@click.option(
+    "--step-minutes",
+    type=click.FloatRange(min=0),
+    default=2,
+    show_default=True,
+    help="How long each step of a run takes on its machine.",
+)
+def cost(plan: IO[str], step_minutes: float) -> None:
+    """Says what a place that Terraform plans costs a month idle, and a run of each recipe that comes with Sluice.
+
+    PLAN: `terraform show -json FILE`, or - for stdin. An estimate at the prices of dated files, and no bill.
+    """
+    from pipelines.terraform.cost import idle_prices, not_counted, parts_of, place_of, run_costs
+    from pipelines.terraform.plan import Plan
+
+    planned, prices = Plan(plan.read()), idle_prices()
+    name, region = place_of(planned)
+    parts = parts_of(planned, prices)
+    click.echo(f"{name}, a month in which nobody does anything, in {prices.currency} at list prices of {prices.date}:")
+    for part in parts:
+        click.echo(f"  {part.amount:9.2f}  {part.what}")
+    click.echo(f"  {sum(part.amount for part in parts):9.2f}  together")
+    if region != prices.place:
+        click.echo(f"The prices are those of {prices.place}; {region} has its own, which are not known here.")
+    click.echo("Not counted:")
+    for line in [*not_counted(planned, prices), *prices.always_not_counted]:
+        click.echo(f"  {line}")
+    click.echo(f"A run in {region}, if each step takes {step_minutes:g} minutes of its machine and none is cached:")
+    for graph, steps, amount, day in run_costs(region, step_minutes * 60):
+        said = "no price is known" if amount is None else f"{amount:.2f} at the prices of {day}"
+        click.echo(f"  {graph}, {steps} steps: {said}")

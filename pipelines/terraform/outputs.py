@@ -13,9 +13,8 @@ from components.core.errors import Conflict, InvalidInput
 from components.core.whole_file import whole_file
 from pipelines.environment import VertexEnvironment
 from pipelines.images.lock import ImagesLock
+from pipelines.terraform import OUTPUT
 
-OUTPUT = "sluice_environment"
-"""The output of ``infra/terraform/envs/*`` that says all that an environment file does."""
 HEAD = "# Written by `sluice env from-terraform`; what is changed by hand here is lost when it is written again.\n"
 AGAIN = "run `terraform apply` in infra/terraform/envs/ENV, and hand on all of `terraform output -json`"
 

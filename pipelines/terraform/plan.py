@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.core.errors import InvalidInput
+from pipelines.terraform import OUTPUT
 
 AGAIN = "run `terraform plan -out=FILE`, and hand on all of `terraform show -json FILE`"
 _STEP = re.compile(r'module\.([\w-]+)(?:\[("(?:[^"\\]|\\.)*"|\d+)\])?\.?')
@@ -50,9 +51,11 @@ class Plan:
         """The resources of some types."""
         return [one for one in self.resources if one.type in types]
 
-    def output(self, name: str) -> Any:
-        """The value of an output; None where it is not known, or there is none."""
-        return self._document.get("planned_values", {}).get("outputs", {}).get(name, {}).get("value")
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What is known of the environment that the plan makes, as its output tells it; empty where it makes none."""
+        told = self._document.get("output_changes", {}).get(OUTPUT, {}).get("after")
+        return told if isinstance(told, dict) else {}
 
     def constant(self, variable: str) -> str | None:
         """What a module is given for a variable, the same wherever it is given; None where nothing is."""

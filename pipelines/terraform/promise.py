@@ -191,6 +191,9 @@ class Check:
                 yield f"{grant.member} has {grant.role} ({grant.address}); give a role for what it does"
             if grant.member.startswith(_EVERYBODY):
                 yield f"{grant.thing} is open to {grant.member} ({grant.role}, {grant.address}); name who needs it"
+        registry = str(self.reach.plan.environment.get("registry", "vertex://"))
+        if not registry.startswith("vertex://"):
+            yield f"the registry is {registry}: whoever may call it moves aliases; name Vertex AI's, vertex://PROJECT/REGION"
         for one in self.reach.plan.resources:
             if reason := _forbidden(one):
                 yield f"{one.address}: {reason}"

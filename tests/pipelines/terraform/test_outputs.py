@@ -12,7 +12,7 @@ from components.core.errors import Conflict, InvalidInput
 from pipelines.cli import sluice
 from pipelines.environment import VertexEnvironment, load_environment
 from pipelines.images.lock import ImagesLock
-from pipelines.terraform.outputs import OUTPUT
+from pipelines.terraform import OUTPUT
 
 PLACE: dict[str, Any] = {
     "name": "dev",

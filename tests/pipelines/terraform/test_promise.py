@@ -242,6 +242,14 @@ def test_a_needed_grant_under_a_condition_that_nobody_understands_does_not_count
     assert [one.split(";")[0] for one in found] == ["monitor cannot read: bucket trust, and has to"]
 
 
+def test_a_registry_whose_aliases_are_no_rights_shows_nothing() -> None:
+    told = {"sluice_environment": {"after": {"registry": "https://mlflow.example.com"}}}
+    (found,) = breaches(*GOOD, output_changes=told)
+    assert found.startswith(
+        "the registry is https://mlflow.example.com: whoever may call it moves aliases; name Vertex"
+    )
+
+
 def test_who_acts_as_somebody_told_of_is_not_told_of_again() -> None:
     found = breaches(*GOOD, on_key("release", "signer", "lifecycle"))
     assert len(found) == 1
