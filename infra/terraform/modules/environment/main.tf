@@ -118,16 +118,17 @@ module "mlflow" {
   source = "../mlflow"
   count  = local.services ? 1 : 0
 
-  project   = var.project
-  region    = var.region
-  labels    = local.labels
-  account   = module.identities.emails.mlflow
-  key       = module.kms.data_key
-  images    = { mlflow = var.images.mlflow, proxy = var.images.proxy }
-  network   = module.network.network
-  subnet    = module.network.subnet
-  database  = { connection = module.state.connection, user = module.state.users.mlflow }
-  artifacts = "${module.store["store"].uri}/mlflow"
+  project        = var.project
+  project_number = var.project_number
+  region         = var.region
+  labels         = local.labels
+  account        = module.identities.emails.mlflow
+  key            = module.kms.data_key
+  images         = { mlflow = var.images.mlflow, proxy = var.images.proxy }
+  network        = module.network.network
+  subnet         = module.network.subnet
+  database       = { connection = module.state.connection, user = module.state.users.mlflow }
+  artifacts      = "${module.store["store"].uri}/mlflow"
   invokers = merge(
     { for name in ["lifecycle", "train", "release"] : name => local.accounts[name] },
     { developers = module.identities.groups.developers },

@@ -36,7 +36,7 @@ resource "google_cloud_run_v2_service" "mlflow" {
       command    = ["mlflow"]
       args = [
         "server", "--host", "0.0.0.0", "--port", "8080", "--workers", "2",
-        "--backend-store-uri", "postgresql://${local.user}@127.0.0.1:5432/mlflow",
+        "--backend-store-uri", "postgresql+psycopg://${local.user}@127.0.0.1:5432/mlflow",
         "--default-artifact-root", var.artifacts, "--no-serve-artifacts", "--allowed-hosts", "*.run.app",
       ]
       ports {

@@ -3,6 +3,11 @@ variable "project" {
   type        = string
 }
 
+variable "project_number" {
+  description = "The project's number: the server's address has it."
+  type        = string
+}
+
 variable "region" {
   description = "Where the server runs."
   type        = string

@@ -4,6 +4,22 @@ resource "google_compute_network" "network" {
   auto_create_subnetworks = false
 }
 
+# What a network without rules does anyway, but said, and each try is in the log.
+resource "google_compute_firewall" "nothing_in" {
+  project       = var.project
+  name          = "sluice-nothing-in"
+  network       = google_compute_network.network.id
+  direction     = "INGRESS"
+  priority      = 65534
+  source_ranges = ["0.0.0.0/0"]
+  deny {
+    protocol = "all"
+  }
+  log_config {
+    metadata = "INCLUDE_ALL_METADATA"
+  }
+}
+
 resource "google_compute_subnetwork" "subnet" {
   #checkov:skip=CKV_GCP_76: the subnet has IPv4 addresses only
   project       = var.project
