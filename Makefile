@@ -68,7 +68,7 @@ images-push: setup ## pushes what was built, and writes the registry's digests (
 images-bases: setup ## writes the digests of the published bases (MOVE=1 takes that of a tag that was moved)
 	@$(python) -m pipelines.images.bases $(if $(MOVE),--move)
 
-images-lint: setup ## looks at the images' files, and that the secret finder finds
+images-lint: setup ## lints the Dockerfiles, and looks for secrets in what was built
 	@containers/lint.sh
 
 ci-lint: setup ## lints the workflows with actionlint and zizmor

@@ -147,7 +147,7 @@ def build_all(wanted: list[Image], choices: Choices, lock: Path = LOCK) -> int:
             print(f"{image.name:12}{'not built':>15}", flush=True)
             if not (whole and image.base != "python"):
                 worst = ExitCode.INVALID_INPUT
-    ImagesLock.of(known).save(lock)
+        ImagesLock.of(known).save(lock)  # after each: what a later one breaks off is no loss
     print("\n".join(["", *why, f"{len(known)} images in {lock}"]))
     return int(worst)
 
