@@ -10,12 +10,13 @@ import argparse
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 from images import source_of, verify
 from place import Place, service_images, summarise
-from programs import call, ended
+from programs import ROOT, call, ended
 from pydantic import Field
 
 from components.core.contract import Contract
@@ -23,11 +24,13 @@ from components.core.errors import Conflict, ExitCode, InvalidInput, Refused
 from components.core.store import Store
 from pipelines.backends.ask import GRAPHS, read_graph
 from pipelines.code_digest import code_digests
-from pipelines.compile import compile_graphs
-from pipelines.environment import Environment, as_document, load_environment
+from pipelines.compile import Compiled, compile_graphs
+from pipelines.environment import Environment, load_environment
+from pipelines.environment import as_document as environment_document
 from pipelines.images.build import LOCK
 from pipelines.images.lock import ImagesLock, check_code
-from pipelines.recipe import load_recipe, shipped
+from pipelines.recipe import as_document as recipe_document
+from pipelines.recipe import load_recipe
 from pipelines.terraform.outputs import environment_of, write
 
 FOLDER = "deployments"
@@ -59,7 +62,7 @@ class Asked:
 
 
 def deploy(asked: Asked) -> Deployment:
-    """Looks at the images, plans, checks access, applies, compiles, and only then tells the dispatcher.
+    """Looks at the images, compiles, plans, checks access, applies, and only then tells the dispatcher.
 
     Raises Refused where the plan would let somebody reach what they must not, or graphs are not those of the record.
     """
@@ -68,18 +71,19 @@ def deploy(asked: Asked) -> Deployment:
     lock = known.images if known else ImagesLock.load(LOCK)
     verify(source_of(lock, asked.repository), asked.repository, asked.commit)
     lock.save(LOCK)
+    graphs = compiled(before, place, known)  # what cannot be compiled is known before anything is changed
     code = place.plan(service_images(before, lock.references(LOCK, pushed=True)))
     summarise((place.out / "plan.md").read_text())
     if code:
         raise Refused(f"{place.name}: the plan is refused, see Access above; nothing was changed")
     place.terraform("apply", "-input=false", "-no-color", str(place.out / "tfplan"))
     after = place.outputs()
-    environment = _environment(after, place)
-    texts = compiled(environment)
-    made = Deployment(environment=place.name, commit=asked.commit, images=lock, graphs=digests(texts))
-    _keep(made, texts, known, _store(after))
-    _show(made, texts, place)
-    _tell_dispatcher(environment, place, asked.commit, after)
+    if after != before:
+        graphs = compiled(after, place, known)
+    made = Deployment(environment=place.name, commit=asked.commit, images=lock, graphs=digests(graphs))
+    _keep(made, graphs, _store(after))
+    _show(made, graphs, place)
+    _tell_dispatcher(place, asked.commit, after)
     return made
 
 
@@ -100,34 +104,45 @@ def recorded(store: Store, asked: Asked) -> Deployment:
     return found
 
 
-def compiled(environment: Environment) -> dict[str, tuple[str, str]]:
-    """All graphs of all recipes that are shipped: RECIPE/GRAPH to digest and text."""
+def compiled(outputs: dict[str, Any], place: Place, known: Deployment | None) -> dict[str, Compiled]:
+    """All graphs of the place's recipes, as RECIPE/GRAPH.
+
+    Raises Refused where they are not those of an earlier deployment that is to be had again.
+    """
+    environment = _environment(outputs, place)
     check_code(environment.image_code, code_digests())
-    recipes = [load_recipe(path) for path in shipped()]
-    return {
-        f"{recipe.name}/{name}": (graph.digest, graph.text)
-        for recipe in recipes
+    found = {
+        f"{recipe.name}/{name}": graph
+        for recipe in map(load_recipe, recipes(place))
         for name, graph in compile_graphs(recipe, environment).items()
     }
-
-
-def digests(texts: dict[str, tuple[str, str]]) -> dict[str, str]:
-    """What a record says of graphs."""
-    return {name: digest for name, (digest, _) in sorted(texts.items())}
-
-
-def _keep(made: Deployment, texts: dict[str, tuple[str, str]], known: Deployment | None, store: Store) -> None:
-    """Keeps graphs by digest, then the record; what is there stays as it is."""
-    if known and known.graphs != made.graphs:
-        differ = sorted(
-            name for name in {*known.graphs, *made.graphs} if known.graphs.get(name) != made.graphs.get(name)
-        )
+    made = digests(found)
+    if known and known.graphs != made:
+        differ = sorted(name for name in {*known.graphs, *made} if known.graphs.get(name) != made.get(name))
         raise Refused(
-            f"{made.key}: {', '.join(differ)}: compile to other graphs than were deployed then, because the place has"
+            f"{known.key}: {', '.join(differ)}: compile to other graphs than were deployed then, because the place has"
             " changed since; the dispatcher was told nothing; deploy a new commit"
         )
-    for digest, text in texts.values():
-        store.create(f"{GRAPHS}/{digest}.yaml", text.encode())
+    return found
+
+
+def recipes(place: Place) -> list[Path]:
+    """The recipes that are dispatched in a place, each under the name that Terraform's `recipes` says."""
+    folder = place.folder / "recipes"
+    if not (found := sorted(folder.glob("*.yaml"))):
+        raise InvalidInput(f"{folder.relative_to(ROOT)}: has no recipe; put those there that {place.name} dispatches")
+    return found
+
+
+def digests(graphs: dict[str, Compiled]) -> dict[str, str]:
+    """What a record says of graphs."""
+    return {name: graph.digest for name, graph in sorted(graphs.items())}
+
+
+def _keep(made: Deployment, graphs: dict[str, Compiled], store: Store) -> None:
+    """Keeps graphs by digest, then the record; what is there stays as it is."""
+    for graph in graphs.values():
+        store.create(f"{GRAPHS}/{graph.digest}.yaml", graph.text.encode())
     if not store.create(made.key, made.to_bytes()) and store.read(made.key) != made.to_bytes():
         raise Conflict(
             f"{made.key}: this commit was deployed with other images or graphs; run rollback.yml to have those again,"
@@ -135,12 +150,12 @@ def _keep(made: Deployment, texts: dict[str, tuple[str, str]], known: Deployment
         )
 
 
-def _show(made: Deployment, texts: dict[str, tuple[str, str]], place: Place) -> None:
+def _show(made: Deployment, graphs: dict[str, Compiled], place: Place) -> None:
     """Leaves record and graphs for the job's artifact."""
-    for name, (digest, text) in texts.items():
-        path = place.out / GRAPHS / f"{name.replace('/', '.')}.{digest}.yaml"
+    for name, graph in graphs.items():
+        path = place.out / GRAPHS / f"{name.replace('/', '.')}.{graph.digest}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(graph.text)
     (place.out / "deployment.json").write_bytes(made.to_bytes())
 
 
@@ -150,13 +165,16 @@ def _environment(outputs: dict[str, Any], place: Place) -> Environment:
     return load_environment(str(path))
 
 
-def _tell_dispatcher(environment: Environment, place: Place, commit: str, outputs: dict[str, Any]) -> None:
-    """Puts the environment, its images in it, and the recipes where the dispatcher reads them, and starts it anew."""
+def _tell_dispatcher(place: Place, commit: str, outputs: dict[str, Any]) -> None:
+    """Puts environment and recipes where the dispatcher reads them, whole without another file, and starts it anew."""
     found, here = outputs["deployment"]["value"], outputs["sluice_environment"]["value"]
-    file = place.out / "dispatch" / "environment.yaml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(as_document(environment), sort_keys=False))
-    call("gcloud", "storage", "cp", file, *shipped(), f"{found['config']}/")
+    folder = place.out / "dispatch"
+    folder.mkdir(parents=True, exist_ok=True)
+    documents = {path.name: recipe_document(load_recipe(path)) for path in recipes(place)}
+    documents["environment.yaml"] = environment_document(_environment(outputs, place))
+    for name, document in documents.items():
+        (folder / name).write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    call("gcloud", "storage", "cp", *(folder / name for name in sorted(documents)), f"{found['config']}/")
     if found.get("commands"):
         where = ("--project", here["project"], "--region", here["region"])
         label = f"deployment={commit[:12]}"

@@ -11,9 +11,8 @@ import argparse
 from programs import call, ended, succeeds
 
 from components.core.errors import ExitCode, InvalidInput
-from pipelines.images.build import LOCK
+from pipelines.images.build import LOCK, LOGS
 from pipelines.images.lock import ImagesLock
-from pipelines.images.spec import IMAGES
 
 ISSUER = "https://token.actions.githubusercontent.com"
 BUILDS = ".github/workflows/main.yml@refs/heads/main"
@@ -22,12 +21,11 @@ BUILDS = ".github/workflows/main.yml@refs/heads/main"
 
 def sign() -> None:
     """Signs each image of the lock as the workflow that runs, and attests to its bill of materials."""
-    boms = {f"sluice/{name}": LOCK.parent / "boms" / f"{name}.cdx.json" for name in IMAGES}
     for name, reference in ImagesLock.load(LOCK).references(LOCK, pushed=True).items():
-        call("cosign", "sign", "--yes", reference)
-        bom = boms.get(name)
-        if bom is None or not bom.is_file():
+        bom = LOGS / f"{name.removeprefix('sluice/')}.cdx.json"
+        if not bom.is_file():
             raise InvalidInput(f"{name}: has no bill of materials at {bom}; `make images` writes it")
+        call("cosign", "sign", "--yes", reference)
         call("cosign", "attest", "--yes", "--type", "cyclonedx", "--predicate", bom, reference)
         print(f"signed {reference}")
 

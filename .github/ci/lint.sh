@@ -4,6 +4,5 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 worst=0
 .github/ci/tools.sh actionlint -no-color && echo "actionlint: no objection" || worst=$?
-.github/ci/tools.sh zizmor --offline --quiet --no-progress --color never --persona regular .github || worst=$?
-[ "$worst" != 0 ] || echo "zizmor: no objection"
+.github/ci/tools.sh zizmor --offline --quiet --no-progress --color never .github && echo "zizmor: no objection" || worst=$?
 exit "$worst"
