@@ -35,7 +35,7 @@ def from_terraform(outputs: IO[str], images: Path, out: Path | None) -> None:
         click.echo(f"{images} is not there yet: `make images-push REGISTRY=…` writes it", err=True)
 
 
-@env.command(epilog="Example:  terraform show -json plan.bin | sluice env access - --check")
+@env.command(epilog="Example:  sluice env access plan.json --check")
 @click.argument("plan", type=click.File(encoding="utf-8", lazy=False))
 @click.option(
     "--check", is_flag=True, help="Holds it against the first promise: exit 3 and a sentence for each breach."
@@ -62,7 +62,7 @@ def access(plan: IO[str], check: bool, page: bool) -> None:
         click.echo(f"The first promise holds: {len(held.held)} rules, {len(held.reach.grants)} grants", err=page)
 
 
-@env.command(epilog="Example:  terraform show -json plan.bin | sluice env cost -")
+@env.command(epilog="Example:  sluice env cost plan.json")
 @click.argument("plan", type=click.File(encoding="utf-8", lazy=False))
 @click.option(
     "--step-minutes",

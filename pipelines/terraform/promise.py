@@ -180,9 +180,9 @@ class Check:
     def _unruled(self) -> Iterator[str]:
         """An account that no rule is about: nobody said who may act as it."""
         ruled = {rule.thing for rule in self.promise.rules if rule.may == "act as"}
-        for account in self.reach.names.accounts:
-            if f"account {account}" not in ruled:
-                yield f"account {account} is new; say in {RULES.name} who may act as it"
+        for thing in self.reach.things:
+            if thing.kind == "account" and str(thing) not in ruled:
+                yield f"{thing} is new; say in {RULES.name} who may act as it"
 
     def _structure(self) -> Iterator[str]:
         """What no environment has, whoever it is given to."""

@@ -138,7 +138,8 @@ class Reach:
                     queue.append((step.who, (*steps, step)))  # type: ignore[arg-type]
 
     def _steps(self, who: str) -> Iterator[Step]:
-        accounts = [*self.names.accounts, *(agent.name for agent in self.agents)]
+        made = [thing.name for thing in self.things if thing.kind == "account"]
+        accounts = [*made, *(agent.name for agent in self.agents)]
         for grant in self.held[who]:
             for account in accounts:
                 thing = Thing("account", account)

@@ -54,6 +54,12 @@ def on_job(role: str, who: str) -> Block:
     return "cloud_run_v2_job_iam_member", "bad", {"name": "nightly", "role": f"roles/{role}", "member": member(who)}
 
 
+def _elsewhere(email: str) -> Block:
+    at = f"projects/-/serviceAccounts/{email}"
+    values = {"service_account_id": at, "role": "roles/iam.serviceAccountUser", "member": member("lifecycle")}
+    return "service_account_iam_member", "elsewhere", values
+
+
 def test_a_good_plan_keeps_the_promise() -> None:
     assert breaches(*GOOD) == []
 
@@ -189,6 +195,10 @@ BAD: dict[str, tuple[tuple[Block, ...], str]] = {
     "an account that no rule knows": (
         (made("service_account", "new", account_id="sluice-new", project=PROJECT),),
         "account new is new; say in promise.yaml who may act as it",
+    ),
+    "an account that is made elsewhere": (
+        (_elsewhere("1-compute@developer.gserviceaccount.com"),),
+        "account 1-compute is new; say in promise.yaml who may act as it",
     ),
     "a key in somebody's hands": (
         (made("service_account_key", "key", service_account_id="sluice-ci"),),
