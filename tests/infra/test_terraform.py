@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.environment import VertexEnvironment, environment_from
+from pipelines.recipe import load_recipe
 from tests.infra.terraform import ENVIRONMENTS, IMAGES, SOURCE, Terraform, resources
 
 Plan = Callable[[str], dict[str, Any]]
@@ -55,6 +56,15 @@ def test_no_right_is_taken_from_others_and_none_opens_everything(plan_of: Plan, 
 def test_who_may_do_what_is_known_from_the_plan(plan_of: Plan, name: str) -> None:
     granted = [one for one in resources(plan_of(name)) if one["type"].endswith("_iam_member")]
     assert [one["address"] for one in granted if not {"role", "member"} <= set(one["values"])] == []
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_each_recipe_that_is_dispatched_starts_from_documents_of_its_environment(plan_of: Plan, name: str) -> None:
+    sources = plan_of(name)["planned_values"]["outputs"]["deployment"]["value"]["sources"]
+    recipes = sorted((SOURCE / "envs" / name / "recipes").glob("*.yaml"))
+    assert recipes
+    for path in recipes:
+        assert load_recipe(path).resolve.root.startswith(f"{sources}/")
 
 
 def test_environments_differ_in_values_only() -> None:

@@ -11,5 +11,7 @@ output "deployment" {
     commands = module.environment.commands
     ci       = module.environment.ci
     accounts = module.environment.accounts
+    images   = module.environment.images
+    sources  = module.environment.sources
   }
 }

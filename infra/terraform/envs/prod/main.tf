@@ -33,7 +33,7 @@ module "environment" {
   secrets = { hf-token = ["lifecycle"], slack = ["submit"] }
   webhook = "slack"
   images  = var.images
-  recipes = ["helpdesk.yaml"]
+  recipes = fileset("${path.module}/recipes", "*.yaml")
   commands = {
     helpdesk = { command = "run", recipe = "helpdesk.yaml", options = ["--no-follow"] }
     watch    = { command = "schedule", recipe = "helpdesk.yaml", options = ["--every", "0 3 * * *"] }

@@ -5,6 +5,11 @@ locals {
   desired = "endpoints/generations.jsonl"
 
   access = {
+    # The documents that recipes start from.
+    sources = {
+      lifecycle-reads = { member = local.accounts.lifecycle, role = "objectViewer" }
+      developers-put  = { member = module.identities.groups.developers, role = "objectUser" }
+    }
     # Artifacts, reports, requests, decisions: what is there stays as it is.
     store = merge(
       { for name in ["lifecycle", "train", "release", "monitor", "submit"] : "${name}-creates" => { member = local.accounts[name], role = "objectCreator" } },

@@ -53,3 +53,13 @@ output "accounts" {
   description = "E-mail of each account, by its name."
   value       = module.identities.emails
 }
+
+output "images" {
+  description = "The images that the services run; null where there are none yet."
+  value       = var.images
+}
+
+output "sources" {
+  description = "Where developers put the documents that recipes start from."
+  value       = module.store["sources"].uri
+}

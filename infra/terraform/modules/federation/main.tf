@@ -2,7 +2,8 @@ locals {
   subject = "principalSet://iam.googleapis.com/projects/${var.project_number}/locations/global/workloadIdentityPools/${google_iam_workload_identity_pool.github.workload_identity_pool_id}"
   refs    = join(" || ", [for ref in var.refs : endswith(ref, "*") ? "assertion.ref.startsWith('${trimsuffix(ref, "*")}')" : "assertion.ref == '${ref}'"])
   # A workflow of the repository is one of two things, or nothing here. A fork's workflow gets no token at all.
-  rights = "assertion.event_name == 'pull_request' ? 'plan' : (assertion.event_name in ['push', 'workflow_dispatch'] && assertion.ref_protected == 'true' && (${local.refs}) ? 'ci' : 'none')"
+  builds = "assertion.event_name in ['push', 'workflow_dispatch'] && assertion.ref_protected == 'true' && (${local.refs})"
+  rights = "assertion.event_name == 'pull_request' ? 'plan' : (${local.builds} ? 'ci' : 'none')"
 }
 
 # CI without keys: GitHub says which workflow of which repository asks, and Google believes it for an hour.
@@ -29,6 +30,8 @@ resource "google_iam_workload_identity_pool_provider" "github" {
   attribute_mapping = {
     "google.subject"   = "assertion.sub"
     "attribute.rights" = local.rights
+    # The environment of GitHub's in which a job runs, which may want an approval first: for whoever lets one apply this.
+    "attribute.deploys" = "${local.builds} && has(assertion.environment) ? assertion.environment : 'none'"
   }
   oidc {
     issuer_uri = "https://token.actions.githubusercontent.com"

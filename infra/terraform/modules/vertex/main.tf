@@ -1,6 +1,7 @@
 locals {
   # roles/aiplatform.user would let what trains move an alias, deploy a model and start a graph. So each identity has a
-  # role of its own with what it does, by the methods that Sluice calls.
+  # role of its own with what it does, by the methods that Sluice calls. Nobody has aiplatform.customJobs.create: a job that
+  # names no account runs as Google's own for custom code, which may act as every account of the project.
   metadata = [
     "aiplatform.artifacts.create", "aiplatform.artifacts.get", "aiplatform.artifacts.list", "aiplatform.artifacts.update",
     "aiplatform.contexts.addContextArtifactsAndExecutions", "aiplatform.contexts.addContextChildren",
@@ -15,12 +16,8 @@ locals {
     "aiplatform.models.get", "aiplatform.models.list", "aiplatform.operations.list", "aiplatform.pipelineJobs.get",
     "aiplatform.pipelineJobs.list",
   ]
-  jobs = [
-    "aiplatform.customJobs.cancel", "aiplatform.customJobs.create", "aiplatform.customJobs.get",
-    "aiplatform.customJobs.list",
-  ]
   permissions = {
-    lifecycle = concat(local.metadata, local.reading, local.jobs, ["aiplatform.models.upload"])
+    lifecycle = concat(local.metadata, local.reading, ["aiplatform.models.upload"])
     release   = concat(local.metadata, local.reading, ["aiplatform.modelEvaluations.import", "aiplatform.models.update"])
     monitor   = concat(local.metadata, local.reading)
     submit = concat(local.metadata, local.reading, [
@@ -35,7 +32,7 @@ locals {
     ])
   }
   titles = {
-    lifecycle = "registers candidates and runs training jobs"
+    lifecycle = "registers candidates"
     release   = "moves aliases and imports evaluations"
     monitor   = "reads models and runs"
     submit    = "starts, ends and schedules graphs"

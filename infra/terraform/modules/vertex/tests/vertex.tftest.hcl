@@ -25,6 +25,12 @@ run "example" {
     error_message = "Somebody else than submit starts graphs."
   }
 
+  # Nobody runs code as Google's own account.
+  assert {
+    condition     = !contains(flatten([for role in google_project_iam_custom_role.role : role.permissions]), "aiplatform.customJobs.create")
+    error_message = "A custom job that names no account may act as every account of the project."
+  }
+
   # What trains moves no alias and deploys nothing.
   assert {
     condition     = [for name, role in google_project_iam_custom_role.role : name if contains(role.permissions, "aiplatform.models.update")] == ["approver", "release"]
