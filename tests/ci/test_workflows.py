@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +145,27 @@ def test_images_are_pushed_as_ci_and_everything_else_as_who_applies() -> None:
     assert names == ["ci-lock", "auth", "ci-promote", "auth", "ci-deploy"]
 
 
+def test_nothing_of_a_commit_runs_with_rights_that_was_never_on_main(tmp_path: Path) -> None:
+    checkout, guard, *_ = WORKFLOWS["deploy.yml"]["jobs"]["deploy"]["steps"]
+    assert checkout["uses"].startswith("actions/checkout@")
+    assert checkout["with"]["fetch-depth"] == "0"
+    me = ("-c", "user.name=ci", "-c", "user.email=ci@example.com")
+    git = ("git", "-C", str(tmp_path), *me)
+    commit = (*git, "commit", "--quiet", "--allow-empty", "--message", "m")
+    for command in (
+        ("git", "init", "--quiet", str(tmp_path)),
+        commit,
+        (*git, "update-ref", "refs/remotes/origin/main", "HEAD"),
+    ):
+        subprocess.run(command, check=True)
+    run = ("bash", "-e", "-c", guard["run"])
+    assert subprocess.run(run, cwd=tmp_path, check=False).returncode == 0
+    subprocess.run(commit, check=True)
+    refused = subprocess.run(run, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "was never on main" in refused.stdout
+
+
 def test_prod_comes_after_staging_and_only_from_a_tag_or_by_hand() -> None:
     release = WORKFLOWS["release.yml"]
     assert release["on"] == {"push": {"tags": ["v*"]}}
@@ -174,3 +196,15 @@ def test_what_is_checked_out_keeps_no_token() -> None:
     for file, _, step in STEPS:
         if "actions/checkout@" in step.get("uses", ""):
             assert step["with"]["persist-credentials"] == "false", file
+
+
+def test_the_guide_names_what_a_repository_needs() -> None:
+    guide = (ROOT / "docs/guides/delivery.md").read_text()
+    workflows = "".join(path.read_text() for path in FOLDER.glob("*.yml"))
+    for name in {*re.findall(r"vars\.(SLUICE_\w+)", workflows)}:
+        assert f"`{name}`" in guide, name
+    makefile = (ROOT / "Makefile").read_text()
+    for target in {*re.findall(r"make (?:-s )?(ci-[a-z-]+)", guide)}:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for test in {*re.findall(r"`(test_\w+\.py)`", guide)}:
+        assert (Path(__file__).parent / test).is_file(), test
