@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup lock demo test test-long test-images check format generate bench bench-gate bench-serve bench-monitor clean \
-	images images-push images-bases images-lint dockerd \
+	images images-push images-bases images-lint infra-check dockerd \
 	ci-lint ci-lock-tools ci-terraform ci-plan ci-variable ci-images ci-sign ci-promote ci-lock ci-deploy
 
 python := .venv/bin/python
@@ -100,6 +100,9 @@ ci-lock: ## the images lock that main.yml left for a commit (COMMIT=sha)
 
 ci-deploy: setup ## deploys what is checked out (ENV=dev STATE=bucket COMMIT=sha REPOSITORY=owner/name, AGAIN=1 what was there)
 	@$(python) .github/ci/deploy.py "$(ENV)" --state "$(STATE)" --commit "$(COMMIT)" --repository "$(REPOSITORY)" $(if $(AGAIN),--again)
+
+infra-check: setup ## looks through Terraform for what checkov knows to be unsafe
+	@infra/terraform/check.sh
 
 dockerd: ## a Docker daemon of one's own out of Debian's packages (STOP=1 ends it)
 	@containers/dockerd.sh $(if $(STOP),stop,start)

@@ -11,7 +11,7 @@ linux=(--python-platform x86_64-manylinux_2_36)
 
 everything() {
     local groups=(--group data --group train --group evaluate --group release --group serve --group envoy --group server
-        --group monitor --group step --group cloud --group dev)
+        --group monitor --group step --group cloud --group containers --group dev)
     local whole torch name omit=()
     whole=$(mktemp)
     $uv pip compile "${options[@]}" --universal pyproject.toml "${groups[@]}" -o "$whole"
