@@ -127,7 +127,7 @@ def compiled(outputs: dict[str, Any], place: Place, known: Deployment | None) ->
 
 
 def recipes(place: Place) -> list[Path]:
-    """The recipes that are dispatched in a place, each under the name that Terraform's `recipes` says."""
+    """The recipes that are dispatched in a place; Terraform names the same files to the dispatcher."""
     folder = place.folder / "recipes"
     if not (found := sorted(folder.glob("*.yaml"))):
         raise InvalidInput(f"{folder.relative_to(ROOT)}: has no recipe; put those there that {place.name} dispatches")
