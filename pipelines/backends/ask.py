@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from components.core.errors import Conflict
 from components.core.store import Store
 from pipelines.environment import Environment
 from pipelines.environment import as_document as environment_document
@@ -56,6 +57,23 @@ def launch_of(ask: Ask, now: str, attempt: int) -> Launch:
         start_from=ask.start_from,
         use_cache=ask.use_cache,
     )
+
+
+def inputs_of(ask: Ask) -> str:
+    """The id of all that a run is made of but its moment and attempt: the same again has the same."""
+    launch = launch_of(ask, "", 0)
+    if ask.use_cache and not ask.start_from:
+        return launch.run
+    return run_id(ask.graph, ask.recipe.name, {"run": launch.run, "from": ask.start_from, "cache": ask.use_cache})
+
+
+def check_choice(launch: Launch, ask: Ask) -> None:
+    """Raises Conflict where a run that was found began with another choice of what is taken from the cache."""
+    if (launch.use_cache, launch.start_from) != (ask.use_cache, ask.start_from):
+        raise Conflict(
+            f"run {launch.run}: began at {launch.now} with another choice of --from and --no-cache, and is that run;"
+            " leave --now out, or say another moment"
+        )
 
 
 def read_graph(store: Store, digest: str) -> str:

@@ -4,6 +4,7 @@
 |---|---|
 | `runs/RUN/launch.json` | what the run was asked to do; made only if absent, so it is the claim |
 | `runs/RUN/again-N` | that somebody took over from a submitter who was not heard of again |
+| `runs/INPUTS/moment-N` | the moment of the N-th run of the same inputs for which nobody named one |
 | `graphs/DIGEST.yaml` | the graph |
 
 What a schedule started (``cloud_schedule``) gets its launch when somebody looks.
@@ -26,7 +27,7 @@ from components.core.errors import Conflict, Failed, InvalidInput, Refused
 from components.core.moment import parse_moment
 from components.core.run import Run
 from components.core.store import Store
-from pipelines.backends.ask import Ask, launch_of, pinned, read_graph
+from pipelines.backends.ask import Ask, check_choice, inputs_of, launch_of, pinned, read_graph
 from pipelines.backends.cloud_record import record
 from pipelines.backends.service import Job, JobState, Service
 from pipelines.code_digest import code_digests
@@ -71,43 +72,53 @@ class CloudRuns:
     def start(self, ask: Ask) -> RunFolder:
         """Submits a run, or finds the one that was submitted for the same inputs at the same moment.
 
-        Where no moment is asked for, a run of the same inputs that is under way is that run: a command that is typed
-        again starts nothing twice. The attempt in its id rises only after a final failure or a cancel. Of many who ask
-        at once one submits.
+        Where no moment is named, a run of the same inputs for which none was named either and that is under way is that
+        run: a command that is typed again starts nothing twice. The attempt in its id rises only after a final failure
+        or a cancel. Of many who ask at once one submits. Raises Conflict for a run that began with another choice of
+        what is taken from the cache.
         """
         self.runs.check()
         text, digest = pinned(ask.graph, ask.spec, ask.recipe, ask.environment, self.store)
         ask, code = replace(ask, spec=digest), code_digests()
-        now, attempt = ask.now or self._under_way(ask) or self.clock().isoformat(timespec="microseconds"), 1
+        now, attempt = ask.now or self._moment(ask), 1
         while True:
             launch = launch_of(ask, now, attempt).model_copy(update={"code": code})
             launch = self._claim(launch)  # as whoever was first says it, the moment too
             folder, state = self._mirror(launch), self._submitted(launch, text)
             run = self._look(folder, launch, state)
             if not run.given_up:
+                check_choice(launch, ask)
                 return folder
             attempt += 1
 
-    def _under_way(self, ask: Ask) -> str:
-        """The moment of the newest run of the same inputs that has not ended; empty where there is none."""
-        if ask.asked_by:  # such a run is one whenever it is carried out
-            return ""
-        self._mirror_all()
-        for folder in filter(self.runs.has, self.runs):
-            launch = folder.launch()
-            same = launch_of(ask, launch.now, launch.attempt).model_copy(update={"code": launch.code})
-            if same != launch:
-                continue
-            try:
-                under_way = not self.refresh(folder).state.final
-            except Unsubmitted:
-                under_way = self.clock() - parse_moment(launch.now) < RETYPED
-            if under_way:
-                self._tell(
-                    f"{launch.run} has the same inputs and is under way; to start another, say its moment: --now"
-                )
-                return launch.now
-        return ""
+    def _moment(self, ask: Ask) -> str:
+        """The moment of a run for which nobody named one: now, or that of the same that is under way.
+
+        Moments are numbered and each is created only if absent, so many who ask at once agree on one.
+        """
+        inputs = f"{FOLDER}/{inputs_of(ask)}"
+        now = self.clock().isoformat(timespec="microseconds")
+        number = max((int(key.rpartition("-")[2]) for key in self.store.list(inputs)), default=0)
+        while True:
+            key = f"{inputs}/moment-{number}"
+            if self.store.create(key, now.encode()):
+                return now
+            moment = self.store.read(key).decode()
+            if run := self._under_way(ask, moment):
+                self._tell(f"{run} has the same inputs and is under way; to start another, say its moment: --now")
+                return moment
+            number += 1
+
+    def _under_way(self, ask: Ask, moment: str) -> str:
+        """The run that was asked for at a moment, if it has not ended or may yet be submitted; empty otherwise."""
+        launch, attempt = launch_of(ask, moment, 1), 1
+        while self.store.exists(f"{FOLDER}/{launch_of(ask, moment, attempt + 1).run}/launch.json"):
+            attempt += 1
+            launch = launch_of(ask, moment, attempt)
+        state = self.service.find(launch.run)
+        if state is None:  # nobody has got to submitting it
+            return launch.run if self.clock() - parse_moment(moment) < RETYPED else ""
+        return "" if state.state.final else launch.run
 
     def find(self, name: str) -> RunFolder:
         """A run by its id, a part of it, or ``latest``: what began last, whoever started it and on whatever machine.
@@ -227,27 +238,28 @@ class CloudRuns:
         Raises Unsubmitted for what the service says against it, which is no fault of the run and may be mended, and
         InvalidInput for a graph that wants what nobody gave.
         """
-        job = job_of(launch, text, self.environment)
+        job, lease = job_of(launch, text, self.environment), ""
         try:
             found = self.service.find(launch.run)
             if found is not None:
                 return found
-            if not self.service.takes_a_name_once and not self._is_ours(launch):
-                minutes = LEASE.seconds // 60
-                raise Conflict(f"run {launch.run}: another process is submitting it; ask again in {minutes} minutes")
+            lease = "" if self.service.takes_a_name_once else self._lease(launch)
             return self.service.submit(job)
         except (InvalidInput, Refused, Failed) as error:
+            if lease and not isinstance(error, Failed):  # it is certain that nothing was submitted
+                self.store.remove(lease)
             raise Unsubmitted(f"{error}; for this very run ask with `--now {launch.now}`") from error
 
-    def _is_ours(self, launch: Launch) -> bool:
-        """Whether we may submit: the claims of others before us are older than the lease."""
+    def _lease(self, launch: Launch) -> str:
+        """Takes the right to submit; its key in the store. Raises Conflict while somebody else has it."""
         now = self.clock()
         for number in range(100):
             key = f"{FOLDER}/{launch.run}/again-{number}"
             if self.store.create(key, now.isoformat().encode()):
-                return True
+                return key
             if now - parse_moment(self.store.read(key).decode()) < LEASE:
-                return False
+                minutes = LEASE.seconds // 60
+                raise Conflict(f"run {launch.run}: another process is submitting it; ask again in {minutes} minutes")
         doctor = typed("doctor", self.environment.name)
         raise Failed(f"run {launch.run}: was submitted 100 times and never arrived; `{doctor}` says what is wrong")
 

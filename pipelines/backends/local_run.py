@@ -16,7 +16,7 @@ import psutil
 
 from components.core.errors import Conflict, Failed, InvalidInput
 from components.core.run import Run
-from pipelines.backends.ask import Ask, launch_of
+from pipelines.backends.ask import Ask, check_choice, launch_of
 from pipelines.environment import LocalEnvironment
 from pipelines.runs import Launch, RunFolder, Runs, explained
 
@@ -44,6 +44,7 @@ def start(ask: Ask) -> RunFolder:
             _spawn(folder)
             return folder
         if not _given_up(folder):
+            check_choice(folder.launch(), ask)
             return folder
         attempt += 1
 

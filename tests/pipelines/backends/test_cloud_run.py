@@ -338,6 +338,59 @@ def test_a_command_that_is_typed_again_submits_what_it_had_not_got_to_submitting
     assert machine.runs.start(asked) != claimed, "nobody means what was asked for hours ago"
 
 
+def test_who_type_a_command_at_once_on_two_machines_get_one_run(machine: Machine, tmp_path: Path) -> None:
+    there, asked = other(machine, tmp_path), replace(machine.ask, now="")
+    started, create = list[str](), machine.store.create
+
+    def create_late(key: str, data: bytes) -> bool:
+        """The other one asks between our look and our claim."""
+        if not started and key.endswith("moment-0"):
+            started.append(there.runs.start(asked).run)
+        return create(key, data)
+
+    machine.runs.store.create = create_late  # type: ignore[method-assign]
+    machine.now += timedelta(seconds=1)
+    assert machine.runs.start(asked).run == started[0]
+    assert len(machine.service.submitted) == 1
+
+
+def test_a_run_of_a_moment_that_somebody_named_is_no_run_of_now(machine: Machine) -> None:
+    backfill = machine.runs.start(replace(machine.ask, now="2025-01-01T00:00:00+00:00"))
+    assert machine.runs.start(replace(machine.ask, now="")) != backfill
+    assert len(machine.service.submitted) == 2
+
+
+def test_a_run_is_not_found_for_another_choice_of_what_the_cache_answers(machine: Machine) -> None:
+    machine.runs.start(machine.ask)
+    with pytest.raises(Conflict, match=r"began at 2026-01-01.* with another choice of --from and --no-cache"):
+        machine.runs.start(replace(machine.ask, use_cache=False))
+    with pytest.raises(Conflict, match="another choice of --from"):
+        machine.runs.start(replace(machine.ask, start_from="resolve"))
+    assert len(machine.service.submitted) == 1
+
+
+def test_what_a_service_refuses_for_certain_may_be_asked_for_again_at_once(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit, errors = machine.service.submit, [Refused("may not"), Unreachable("no answer")]
+
+    def refused(job: Job) -> JobState:
+        if errors:
+            raise errors.pop(0)
+        return submit(job)
+
+    monkeypatch.setattr(machine.service, "submit", refused)
+    with pytest.raises(Unsubmitted, match="may not"):
+        machine.runs.start(machine.ask)
+    with pytest.raises(Unsubmitted, match="no answer"):
+        machine.runs.start(machine.ask)
+    with pytest.raises(Conflict, match="another process is submitting it"):
+        machine.runs.start(machine.ask)  # that one may have arrived
+    machine.now += LEASE
+    machine.runs.start(machine.ask)
+    assert len(machine.service.submitted) == 1
+
+
 def test_the_latest_run_is_the_one_that_began_last_on_whatever_machine(machine: Machine, tmp_path: Path) -> None:
     there = other(machine, tmp_path)
     moments = ["2026-01-01T00:00:00+00:00", "2025-01-01T00:00:00+00:00"]
