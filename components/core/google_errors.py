@@ -109,12 +109,13 @@ class Caller:
             )
         if code >= 500 or code == 408:
             return Unreachable(f"{where}: the service has a fault of its own ({code}): {words}; {_when(error)}")
-        return Failed(f"{where}: answered {code}: {words}; `sluice doctor` says what is wrong")
+        return Failed(f"{where}: answered {code}: {words}; `sluice doctor` with this environment says what is wrong")
 
     def _forbidden(self, where: str, words: str) -> SluiceError:
-        if "actAs" in words and self.account:
+        if re.search("actAs|act as", words):  # Vertex AI says it in words, IAM by the permission's name
+            account = self.account or "the account that the steps run as"
             return Refused(
-                f"{where}: who asks may not act as {self.account}: {words}; have roles/iam.serviceAccountUser granted"
+                f"{where}: who asks may not act as {account}: {words}; have roles/iam.serviceAccountUser granted"
                 " on that account"
             )
         return Refused(

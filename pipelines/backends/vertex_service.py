@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -59,7 +60,7 @@ class VertexService:
     def __init__(self, environment: VertexEnvironment, *, seconds: float = SECONDS) -> None:
         """``seconds``: how long one call may take."""
         self.environment, self.seconds = environment, seconds
-        self.caller = Caller("Vertex AI", environment.project, environment.region, environment.service_account)
+        self.caller = Caller("Vertex AI", environment.project, environment.region)
         self._parent = f"projects/{environment.project}/locations/{environment.region}"
 
     def submit(self, job: Job) -> JobState:
@@ -70,11 +71,11 @@ class VertexService:
                 " the recipe"
             )
         request = {"parent": self._parent, "pipeline_job": self._job(job), "pipeline_job_id": job.run}
-        asked = f"submit run {job.run}"
+        asked, caller = f"submit run {job.run}", self._caller_for(job.graph)
         try:
-            made = self.caller.again(asked, lambda: self._jobs.create_pipeline_job(request, timeout=self.seconds))
+            made = caller.again(asked, lambda: self._jobs.create_pipeline_job(request, timeout=self.seconds))
         except Conflict:  # over REST the client does not tell AlreadyExists from other conflicts
-            made = self.caller.again(asked, lambda: self._get(job.run))
+            made = caller.again(asked, lambda: self._get(job.run))
         return self._state(made)
 
     def find(self, run: str) -> JobState | None:
@@ -139,7 +140,7 @@ class VertexService:
             request = {"schedule": {**wanted, "name": kept.name}, "update_mask": {"paths": sorted(wanted)}}
             return self._shown(self._plans.update_schedule(request, timeout=self.seconds))
 
-        return self.caller.again(f"keep schedule {timetable.name}", work)
+        return self._caller_for(timetable.job.graph).again(f"keep schedule {timetable.name}", work)
 
     def schedules(self) -> Iterator[ScheduleState]:
         """All schedules of this environment."""
@@ -177,6 +178,10 @@ class VertexService:
                 self._delete(one.name)
 
         self.caller.again(f"remove schedule {name}", work)
+
+    def _caller_for(self, graph: str) -> Caller:
+        """What calls for a graph: a refusal then names the account that its steps run as."""
+        return replace(self.caller, account=self.environment.account_of(graph))
 
     @cached_property
     def _jobs(self) -> Any:

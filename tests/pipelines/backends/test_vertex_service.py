@@ -294,10 +294,31 @@ def test_a_fault_that_passes_leaves_exactly_one(busy: Cloud, asked: str, how: in
     assert len(cancelled) == (asked == "cancel run r-0")
 
 
-def test_an_account_that_may_not_act_as_another_is_named(cloud: Cloud) -> None:
-    cloud.server.fail("pipelineJobs.create", 403, message="lacks iam.serviceAccounts.actAs")
+@pytest.mark.parametrize("words", ["lacks iam.serviceAccounts.actAs", "no permission to act as service_account: x"])
+def test_an_account_that_may_not_act_as_another_is_named(cloud: Cloud, words: str) -> None:
+    cloud.server.fail("pipelineJobs.create", 403, message=words)
     with pytest.raises(Refused, match="may not act as lifecycle@sluice-example"):
         cloud.service.submit(JOB)
+
+
+@pytest.mark.parametrize("operation", ["pipelineJobs.create", "schedules.create", "schedules.patch"])
+def test_of_a_graph_with_an_account_of_its_own_that_account_is_named(cloud: Cloud, operation: str) -> None:
+    other = "other@sluice-example.iam.gserviceaccount.com"
+    service = service_at(cloud.server.address, cloud.waited, accounts={"release": other})
+    job = replace(JOB, graph="release")
+    if operation == "schedules.patch":
+        service.keep(replace(NIGHTLY, job=job))
+    cloud.server.fail(operation, 403, message="lacks iam.serviceAccounts.actAs")
+    with pytest.raises(Refused, match=f"may not act as {other}: .*; have roles/iam.serviceAccountUser granted"):
+        service.submit(job) if "Jobs" in operation else service.keep(replace(NIGHTLY, job=job))
+
+
+def test_where_no_graph_is_known_no_account_is_named_but_what_to_grant_is(cloud: Cloud) -> None:
+    cloud.service.keep(NIGHTLY)
+    cloud.service.pause("nightly")
+    cloud.server.fail("schedules.resume", 403, message="lacks iam.serviceAccounts.actAs")
+    with pytest.raises(Refused, match=r"the account that the steps run as: .*; have roles/iam.serviceAccountUser"):
+        cloud.service.resume("nightly", catch_up=False)
 
 
 def test_a_service_that_asks_for_a_long_wait_is_not_waited_for(cloud: Cloud) -> None:
