@@ -35,14 +35,16 @@ def told(uri: str, asked: str, error: Exception) -> SluiceError | None:
         bucket = rest.partition("/")[0]
         return Failed(
             f"{where}: not permitted: {words}; have {_RIGHTS[scheme]} granted to this account on the bucket {bucket};"
-            " `sluice doctor` says whether that is enough"
+            " `sluice doctor` with this environment says whether that is enough"
         )
     if status == 429:
         return Unreachable(f"{where}: too many requests: {words}; run again in a minute")
     if status == 408 or status >= 500:
         return Unreachable(f"{where}: the service has a fault of its own ({status}): {words}; run again in a minute")
     if status:
-        return Failed(f"{where}: the service answered {status}: {words}; `sluice doctor` says what is wrong")
+        return Failed(
+            f"{where}: the service answered {status}: {words}; `sluice doctor` with this environment says what is wrong"
+        )
     return Unreachable(f"{where}: the service cannot be reached ({why_broken(error)}); see the network, then run again")
 
 

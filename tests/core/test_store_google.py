@@ -64,7 +64,7 @@ def test_a_service_that_is_busy_for_a_while_is_outlived(cloud, monkeypatch, how)
     [
         (401, "it is not known who asks: .*; log in again with `gcloud auth application-default login`"),
         (403, "not permitted: .*; have roles/storage.objectUser granted to this account on the bucket bucket; `sluice"),
-        (409, "the service answered 409: .*; `sluice doctor`"),
+        (409, "the service answered 409: .*; `sluice doctor` with this environment"),
     ],
 )
 def test_who_may_not_look_is_told_what_to_do_and_not_that_nothing_is_there(cloud, how, said) -> None:

@@ -95,7 +95,11 @@ def test_as_long_is_waited_as_the_service_asks_for_and_six_times_at_most(cloud, 
         (403, "AccessDenied", "not permitted: .*; have s3:ListBucket, s3:GetObject.* on the bucket bucket; `sluice do"),
         (403, "InvalidAccessKeyId", "it is not known who asks: The fake says .*; log in again with `aws configure`"),
         (400, "ExpiredToken", "it is not known who asks: The fake says ExpiredToken; log in again"),
-        (400, "InvalidRequest", "the service answered 400: The fake says InvalidRequest; `sluice doctor`"),
+        (
+            400,
+            "InvalidRequest",
+            "the service answered 400: The fake says InvalidRequest; `sluice doctor` with this env",
+        ),
     ],
 )
 def test_a_refusal_is_one_sentence_with_what_to_do(cloud, how, code, said) -> None:
