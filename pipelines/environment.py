@@ -64,6 +64,7 @@ Image = Annotated[str, AfterValidator(_pinned)]
 Graph = Literal["lifecycle", "release", "monitoring"]
 KeyAddress = Annotated[str, AfterValidator(_key)]
 GoogleAccount = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+KubernetesAccount = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 SecretReference = Annotated[str, AfterValidator(_secret)]
 
 
@@ -201,7 +202,11 @@ class KubeflowEnvironment(CloudEnvironment):
     host: str = Field(description="Address of the KFP API.")
     token: SecretReference | None = Field(default=None, description="Token for the server, where it wants one.")
     namespace: str = "kubeflow"
-    service_account: str = Field(description="Kubernetes service account of the steps.")
+    service_account: KubernetesAccount = Field(description="Kubernetes service account of the steps.")
+    accounts: dict[Graph, KubernetesAccount] = Field(
+        default={},
+        description="Account of a graph that does not run as `service_account`: what trains need not be what signs.",
+    )
     image_pull_secrets: tuple[str, ...] = ()
     node_selector: dict[str, str] = {}
     tolerations: tuple[Toleration, ...] = ()
@@ -273,6 +278,14 @@ def load_environment(name: str) -> Environment:
             + located_yaml.nearest(str(backend), MODELS)
         )
     return located_yaml.validate(MODELS[backend], located, credentials.complaints(located))
+
+
+def is_known(name: str) -> bool:
+    """Whether ``load_environment`` finds the environment that calls itself so by that name."""
+    try:
+        return load_environment(name).name == name
+    except InvalidInput:
+        return False
 
 
 def _read_lock(document: dict[str, Any], path: Path, *, pushed: bool) -> None:

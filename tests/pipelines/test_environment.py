@@ -64,6 +64,14 @@ def test_a_key_in_googles_vault_without_a_version_is_refused(tmp_path: Path, ver
     assert "vertex.yaml:" in said
 
 
+@pytest.mark.parametrize("account", ["", " ", "Steps", "-steps", "steps@project", "steps\n"])
+def test_what_is_no_kubernetes_account_is_refused(tmp_path: Path, account: str) -> None:
+    assert "service_account: " in complaint(changed(tmp_path, "kubeflow", service_account=account))
+    assert "accounts.release: " in complaint(changed(tmp_path, "kubeflow", accounts={"release": account}))
+    named = changed(tmp_path, "kubeflow", service_account="s", accounts={"release": "sluice.release-1"})
+    assert load_environment(named).account_of("release") == "sluice.release-1"
+
+
 def test_an_example_is_only_sent_to_loopback(tmp_path: Path) -> None:
     found = complaint(changed(tmp_path, "kubeflow", host="https://kfp.company.example"))
     assert "is not a loopback address, and an example's image digests are made up" in found
