@@ -117,13 +117,12 @@ class Vertex:
     def _patch_schedule(self, place: str, request: Request) -> Document:
         kept = _found(self.schedules, place)
         fields = [re.sub(r"_(\w)", lambda hit: hit[1].upper(), one) for one in request.query["updateMask"].split(",")]
-        for field in fields:  # proto3's JSON leaves out what has its default
-            if field in request.body:
-                kept[field] = copy.deepcopy(request.body[field])
-            else:
-                kept.pop(field, None)
-        _check_cron(kept["cron"])
-        return kept
+        changed = {field: value for field, value in kept.items() if field not in fields}
+        # proto3's JSON leaves out what has its default
+        changed |= {field: copy.deepcopy(request.body[field]) for field in fields if field in request.body}
+        _check_cron(changed.get("cron", ""))  # before anything is kept: what is refused changes nothing
+        self.schedules[place] = changed
+        return changed
 
     def _pause_schedule(self, place: str, request: Request) -> Document:
         return self._turn(place, "ACTIVE", "PAUSED")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -200,6 +201,16 @@ def test_of_two_schedules_made_at_once_the_oldest_stays(cloud: Cloud) -> None:
 def test_a_schedule_that_vertex_does_not_take(cloud: Cloud, cron: str, zone: str) -> None:
     with pytest.raises(InvalidInput, match="keep schedule nightly: not accepted"):
         cloud.service.keep(replace(NIGHTLY, cron=cron, zone=zone))
+    assert not cloud.vertex.schedules
+
+
+@pytest.mark.parametrize(("cron", "zone"), [("every day", "UTC"), ("0 2 * * *", "Europe/Atlantis")])
+def test_a_change_that_vertex_does_not_take_leaves_the_schedule_as_it_was(cloud: Cloud, cron: str, zone: str) -> None:
+    cloud.service.keep(NIGHTLY)
+    before = copy.deepcopy(cloud.vertex.schedules)
+    with pytest.raises(InvalidInput, match="keep schedule nightly: not accepted"):
+        cloud.service.keep(replace(NIGHTLY, cron=cron, zone=zone, job=replace(JOB, arguments={"who": "eve"})))
+    assert cloud.vertex.schedules == before
 
 
 def test_the_placeholder_is_kfps_own() -> None:
