@@ -109,7 +109,8 @@ class KubeflowService:
         """Asks that a job ends; its pods end with it. Raises Conflict where it has ended already."""
         found = self._named(run)
         if found is None:
-            raise InvalidInput(f"run {run}: {self.environment.host} has no such run; `sluice runs` lists them")
+            runs = typed("runs", self.environment.name)
+            raise InvalidInput(f"run {run}: {self.environment.host} has no such run; `{runs}` lists them")
         if is_ending(found):  # the server refuses to be told again
             return
         if state_of(found).final:

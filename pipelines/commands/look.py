@@ -23,6 +23,7 @@ def runs(env: str, as_json: bool) -> None:
     from collections import Counter
 
     from components.core.errors import InvalidInput
+    from pipelines.environment import is_known
     from pipelines.typed import typed
 
     environment, backend = options.backend(env)
@@ -44,7 +45,8 @@ def runs(env: str, as_json: bool) -> None:
         click.echo(f"no runs yet; start one with `{typed('run RECIPE', environment.name)}`")
     elsewhere = Counter(folder.launch().environment["name"] for folder, _ in everywhere if not backend.runs.has(folder))
     for name, count in sorted(elsewhere.items()):
-        click.echo(f"{count} more of the environment {name}: `sluice runs --env {name}`", err=True)
+        lists = f": `sluice runs --env {name}`" if is_known(name) else ""  # its file may be called otherwise
+        click.echo(f"{count} more of the environment {name}{lists}", err=True)
 
 
 @click.command(epilog="Example:  sluice status latest")

@@ -54,8 +54,22 @@ def test_the_runs_are_those_of_the_environment_and_others_are_counted(environmen
     code, printed, told = sluice("runs")
     assert code == 0
     assert printed.count("done") == 1
-    assert "1 more of the environment vertex: `sluice runs --env vertex`" in told
+    assert "1 more of the environment vertex: `sluice runs --env vertex`\n" in told
     assert sluice("status", "latest")[1].startswith("here"), "the link leads to another environment's"
+
+
+@pytest.mark.parametrize("elsewhere", [None, "third", "broken"])
+def test_no_command_is_advised_that_does_not_find_the_other_environment(environment, sluice, elsewhere) -> None:
+    kept("here", State.DONE, 0)
+    folder = Runs(Path("runs")).folder_of("there")
+    folder.create(Launch(run="there", graph="lifecycle", recipe={}, environment={"name": "second"}, now="x"))
+    folder.write(Run.read((Path("runs") / "here" / "run.json").read_bytes(), "here"))
+    document = {**environment.model_dump(mode="json"), "name": elsewhere or "second"}
+    Path("second.yaml" if elsewhere is None else "environments/second.yaml").write_text(
+        "backend: [" if elsewhere == "broken" else json.dumps(document)
+    )
+    told = sluice("runs")[2]
+    assert "1 more of the environment second\n" in told
 
 
 def test_a_run_of_another_environment_is_not_looked_for_in_this_ones_store(

@@ -94,6 +94,8 @@ def test_states_tasks_errors_and_logs_are_read(server: Server) -> None:
     assert opened.find(JOB.run).state is State.CANCELLED
     with pytest.raises(Conflict):
         opened.cancel(JOB.run)
+    with pytest.raises(InvalidInput, match="has no such run; `sluice runs --env kubeflow` lists them"):
+        opened.cancel("monitoring-2")
 
 
 def test_which_tasks_came_from_the_cache_and_how_often_others_were_tried_is_told(server: Server) -> None:
