@@ -77,6 +77,15 @@ class TrustRoots(Contract):
 
     keys: tuple[TrustedKey, ...] = ()
 
+    @classmethod
+    def read(cls, data: bytes | str, where: str) -> Self:
+        """As every contract; but those made again would not know which keys were retired or revoked."""
+        try:
+            return super().read(data, where)
+        except InvalidInput as error:
+            words = str(error).replace("make it again", "bring it back from a copy")
+            raise InvalidInput(words) from error.__cause__
+
     @model_validator(mode="after")
     def _one_active_each(self) -> Self:
         active = [key.name for key in self.keys if key.active]

@@ -111,6 +111,14 @@ def test_a_trust_file_that_says_nonsense_is_invalid(ring: Keyring, tmp_path: Pat
         read_trust(str(tmp_path / "trust.json"))
 
 
+@pytest.mark.parametrize("damage", ["", '{"version": 1, "ke', '{"version": 0}', '{"version": 1, "keys": [{}]}', "\x00"])
+def test_damaged_trust_roots_are_brought_back_and_never_made_again(tmp_path: Path, damage: str) -> None:
+    (tmp_path / "trust.json").write_text(damage)
+    with pytest.raises(InvalidInput, match=r"trust.json: not a TrustRoots: .*bring it back from a copy$") as refused:
+        read_trust(str(tmp_path / "trust.json"))
+    assert "make it again" not in str(refused.value)
+
+
 def test_a_trust_file_that_is_missing_unnamed_a_folder_or_elsewhere_unknown_gets_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"there is no .*trust.json; bring it back from a copy"):
         read_trust(str(tmp_path / "trust.json"))
