@@ -10,9 +10,11 @@ from typing import Any
 
 import yaml
 
+from components.core.signing import FILE
 from components.core.sources import plain_name
+from components.core.trust import SERVICES
 from pipelines import catalogue
-from pipelines.environment import Environment, LocalEnvironment
+from pipelines.environment import Environment, LocalEnvironment, is_loopback
 from pipelines.located_yaml import nearest
 from pipelines.placement import BACKENDS, secrets_of
 from pipelines.recipe import RecipeBase
@@ -22,6 +24,14 @@ ARTIFACT = "taskOutputArtifact"
 PARAMETER = "taskOutputParameter"
 EXIT = "ALL_UPSTREAM_TASKS_COMPLETED"
 HERE = ("file://", "local://")
+SEEN_EVERYWHERE = {
+    "requests": "gs://… or s3://…",
+    "endpoints": "gs://BUCKET/PREFIX or postgresql://USER@HOST:PORT/DATABASE",
+    "trust": "gs://BUCKET/NAME or s3://BUCKET/NAME",
+    "registry": "an MLflow server (https://…) or vertex://PROJECT/REGION",
+    "tracking": "an MLflow server (https://…)",
+}
+"""What an environment's setting names where steps run elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,8 @@ def resources(recipe: RecipeBase, environment: Environment) -> list[str]:
     backend = BACKENDS[environment.backend]
     sections = [name for name in catalogue.steps() if hasattr(recipe, name)]
     sections += [stage.name for stage in recipe.train]
-    found = [*_folders_of_this_machine(recipe, environment), *_claims_on_no_suite(recipe)]
+    found = [*_folders_of_this_machine(recipe, environment), *_places_of_one_container(environment)]
+    found += _claims_on_no_suite(recipe)
     for section in sections:
         wanted = secrets_of(recipe, section)
         for name in wanted:
@@ -92,11 +103,45 @@ def _folders_of_this_machine(recipe: RecipeBase, environment: Environment) -> It
     if isinstance(environment, LocalEnvironment) or environment.example:
         return
     for what, address in (("resolve: root", recipe.section("resolve").root), ("store", environment.store)):
-        if "://" not in address or address.startswith(HERE):
+        place = address.rpartition("::")[2]  # behind simplecache:: and its like
+        memory = place.startswith("memory://")
+        if memory or "://" not in place or place.startswith(HERE):
+            kind = "the memory of one process" if memory else "a folder of this machine"
             yield (
-                f"{what}: {address} is a folder of this machine, which no step on {environment.backend} sees; name"
+                f"{what}: {address} is {kind}, which no step on {environment.backend} sees; name"
                 f" gs://… or s3://…, in a bucket that {environment.account_of('lifecycle')} can reach"
             )
+
+
+def _places_of_one_container(environment: Environment) -> Iterator[str]:
+    """What a step would look for in its own container. An absolute path may be a volume that is mounted there.
+
+    On loopback nothing is elsewhere. A person's key is on that person's machine: no step signs with it.
+    """
+    if isinstance(environment, LocalEnvironment) or environment.example or is_loopback(environment.address()):
+        return
+    for setting, instead in SEEN_EVERYWHERE.items():
+        address = getattr(environment, setting)
+        if address and _is_of_one_container(address):
+            yield (
+                f"{setting}: {address} is, to a step on {environment.backend}, a place in its own container: empty, and"
+                f" gone when it ends; name {instead}"
+            )
+    for name, address in environment.keys.items():
+        if name in SERVICES and address.startswith(FILE):
+            yield (
+                f"keys: {name}: {address} is a file of this machine, which no step on {environment.backend} sees; name"
+                " a key in a vault: gcpkms:… or awskms:…"
+            )
+
+
+def _is_of_one_container(address: str) -> bool:
+    scheme, mark, path = address.partition("://")
+    if not mark:
+        return not address.startswith("/")
+    if scheme == "sqlite":
+        return not path.startswith("//")
+    return scheme == "memory" or (f"{scheme}://" in HERE and not path.startswith("/"))
 
 
 def graph(text: str, environment: Environment) -> list[str]:

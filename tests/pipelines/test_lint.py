@@ -8,7 +8,7 @@ from kfp import compiler, dsl
 
 from pipelines import lint
 from pipelines.backends import kubeflow, local, vertex
-from pipelines.environment import load_environment
+from pipelines.environment import Environment, load_environment
 from pipelines.recipe import RecipeBase, load_recipe, shipped
 from pipelines.resources import Accelerator, Resources
 
@@ -192,11 +192,64 @@ def test_a_folder_of_this_machine_is_refused_for_a_cloud_and_let_pass_in_an_exam
     assert len(found) == 1
     assert found[0].startswith("resolve: root: data is a folder of this machine, which no step on vertex sees")
     assert found[0].endswith(f"in a bucket that {real.service_account} can reach")
-    for root in ("file:///srv/data", "local:///srv/data"):
+    for root in ("file:///srv/data", "local:///srv/data", "simplecache::file:///srv/data"):
         assert lint.resources(rooted(root), real)[0].startswith(f"resolve: root: {root} is a folder of this machine")
-    assert lint.resources(rooted("s3://documents/desk"), real) == []
+    assert lint.resources(rooted("memory://data"), real)[0].startswith("resolve: root: memory://data is the memory of")
+    for root in ("s3://documents/desk", "simplecache::gs://documents/desk"):
+        assert lint.resources(rooted(root), real) == []
     assert lint.resources(recipe, load_environment("vertex")) == []
     assert lint.resources(recipe, load_environment("local")) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "address", "instead"),
+    [
+        ("trust", ".sluice/trust.json", "gs://BUCKET/NAME or s3://BUCKET/NAME"),
+        ("trust", "memory://trust.json", "gs://BUCKET/NAME or s3://BUCKET/NAME"),
+        ("requests", "./requests", "gs://… or s3://…"),
+        ("requests", "file://requests", "gs://… or s3://…"),
+        ("endpoints", "sqlite:///endpoints.db", "gs://BUCKET/PREFIX or postgresql://USER@HOST:PORT/DATABASE"),
+        ("registry", "sqlite:///mlflow.db", "an MLflow server (https://…) or vertex://PROJECT/REGION"),
+        ("tracking", "sqlite:///./mlflow.db", "an MLflow server (https://…)"),
+        ("tracking", "mlruns", "an MLflow server (https://…)"),
+    ],
+)
+def test_a_place_of_one_container_is_refused_for_a_cloud(setting: str, address: str, instead: str) -> None:
+    recipe = rooted("gs://documents/desk")
+    (found,) = lint.resources(recipe, elsewhere(**{setting: address}))
+    assert found == (
+        f"{setting}: {address} is, to a step on vertex, a place in its own container: empty, and gone when it ends;"
+        f" name {instead}"
+    )
+    for harmless in ({"example": True}, {"api_endpoint": "http://127.0.0.1:8889"}):
+        assert lint.resources(recipe, elsewhere(**{setting: address, **harmless})) == []
+
+
+def test_what_may_be_mounted_or_is_reached_from_everywhere_is_let_pass_for_a_cloud() -> None:
+    recipe = rooted("gs://documents/desk")
+    for places in (
+        {},
+        {"trust": "/mnt/trust.json", "requests": "/mnt/log", "endpoints": "sqlite:////mnt/endpoints.db"},
+        {"registry": "http://[fd00::1]:5000", "tracking": "https://mlflow.example", "requests": "s3://requests/log"},
+        {"registry": "sqlite:////mnt/mlflow.db", "tracking": "", "endpoints": "postgresql://sluice@db.example/sluice"},
+    ):
+        assert lint.resources(recipe, elsewhere(**places)) == []
+
+
+def test_the_file_of_a_service_key_is_refused_for_a_cloud_and_a_persons_is_not() -> None:
+    keys = elsewhere().keys | {"anna": "file2:/home/anna/anna.pem"}
+    recipe = rooted("gs://documents/desk")
+    assert lint.resources(recipe, elsewhere(keys=keys)) == []
+    (found,) = lint.resources(recipe, elsewhere(keys=keys | {"monitor": "file2:/home/anna/monitor.pem"}))
+    assert found == (
+        "keys: monitor: file2:/home/anna/monitor.pem is a file of this machine, which no step on vertex sees; name a"
+        " key in a vault: gcpkms:… or awskms:…"
+    )
+
+
+def elsewhere(**changes: object) -> Environment:
+    """The shipped environment of Vertex AI, as one that is really submitted to."""
+    return load_environment("vertex").model_copy(update={"example": False, "api_endpoint": "", **changes})
 
 
 def rooted(root: str) -> RecipeBase:
