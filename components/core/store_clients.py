@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import time
 from contextlib import suppress
 from typing import Any
@@ -20,7 +21,7 @@ CONNECT_SECONDS = 4.0
 SILENT_SECONDS = 60.0
 """How long Cloud Storage may send nothing of an answer."""
 TELL_SECONDS = 5.0
-"""How long after its first failure a service that never answered is given up."""
+"""How long after its first failure a service that never answered is given up, or one that is busy is told of."""
 LONGEST_SECONDS = 30.0
 """The longest wait that a service may ask for in ``Retry-After``; for more, its client's own waits are taken."""
 ATTEMPTS = 6
@@ -31,14 +32,23 @@ LOGIN = "google_default"
 
 
 class Reach:
-    """Whether this process has ever reached a service, and since when it has tried to."""
+    """Whether this process has ever reached a service, since when it has tried to, and whether it waits there."""
 
-    def __init__(self) -> None:
-        self._reached, self._since = False, 0.0
+    def __init__(self, service: str) -> None:
+        self._service, self._reached, self._since = service, False, 0.0
+        self._busy_since, self._told = 0.0, False
 
-    def answered(self) -> None:
-        """The service is there."""
+    def answered(self, status: int, wait: float = 0.0) -> None:
+        """The service is there. One that stays busy, or asks for a long ``wait``, is told of, once in a process."""
         self._reached = True
+        if status not in BUSY:
+            self._busy_since = 0.0
+            return
+        now = time.monotonic()
+        self._busy_since = self._busy_since or now
+        if not self._told and now + wait - self._busy_since >= TELL_SECONDS:
+            self._told = True
+            print(f"{self._service} is busy ({status}); waiting", file=sys.stderr, flush=True)
 
     def is_away(self) -> bool:
         """No connection came about: whether that is told by now."""
@@ -47,7 +57,7 @@ class Reach:
         return not self._reached and now - self._since >= TELL_SECONDS
 
 
-REACHED = {"gs": Reach(), "s3": Reach()}
+REACHED = {"gs": Reach("Cloud Storage (gs://…)"), "s3": Reach("S3 (s3://…)")}
 
 
 def opened(uri: str) -> tuple[Any, str]:
@@ -88,9 +98,10 @@ async def _heed_google(request: Any, send: Any) -> Any:
         if REACHED["gs"].is_away():
             raise NonRetryableError("no connection") from error
         raise
-    REACHED["gs"].answered()
+    wait = _wanted(answer.headers) or 0.0
+    REACHED["gs"].answered(answer.status, wait)
     if answer.status in BUSY:
-        await asyncio.sleep(_wanted(answer.headers) or 0.0)
+        await asyncio.sleep(wait)
     return answer
 
 
@@ -113,9 +124,10 @@ def _heed_s3(attempts: int, response: Any = None, caught_exception: Any = None, 
         if isinstance(caught_exception, Unconnected) and REACHED["s3"].is_away():
             raise caught_exception
         return None
-    REACHED["s3"].answered()
-    answer = response[0]
-    return _wanted(answer.headers) if answer.status_code in BUSY and attempts < ATTEMPTS else None
+    answer, asked_again = response[0], attempts < ATTEMPTS
+    wait = _wanted(answer.headers) if asked_again else None
+    REACHED["s3"].answered(answer.status_code, wait or 0.0)
+    return wait if answer.status_code in BUSY else None
 
 
 def _wanted(headers: Any) -> float | None:

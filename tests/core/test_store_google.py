@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from google.auth.exceptions import DefaultCredentialsError
@@ -98,7 +99,7 @@ def test_a_service_that_stays_busy_is_told(cloud, monkeypatch, how, said) -> Non
 @pytest.mark.parametrize(("reached", "waits"), [(False, 0), (True, 5)])
 def test_a_network_that_is_away_is_told_soon_unless_it_was_there_before(cloud, monkeypatch, reached, waits) -> None:
     _, _, store = cloud
-    monkeypatch.setitem(store_clients.REACHED, "gs", store_clients.Reach())
+    monkeypatch.setitem(store_clients.REACHED, "gs", store_clients.Reach("gs"))
     monkeypatch.setattr(store_clients, "TELL_SECONDS", 0.0)
     tries: list[float] = []
     monkeypatch.setattr("gcsfs.retry.asyncio.sleep", lambda seconds: tries.append(seconds) or _at_once(seconds))
@@ -120,6 +121,29 @@ def test_as_long_is_waited_as_the_service_asks_for_unless_it_is_too_long(cloud, 
         server.fail("objects.insert", 429, headers={"Retry-After": wanted})
     store.write("key", b"data")
     assert [seconds for seconds in waits if seconds == int(seconds)] == [17, 0, 0]
+
+
+def test_a_long_wait_is_told_once_and_a_short_one_not(cloud, monkeypatch, capsys) -> None:
+    server, _, store = cloud
+    monkeypatch.setitem(store_clients.REACHED, "gs", store_clients.Reach("The store"))
+    monkeypatch.setattr(store_clients, "TELL_SECONDS", 20.0)
+    monkeypatch.setattr("gcsfs.retry.asyncio.sleep", _at_once)
+    said = []
+    for wanted in ("1", "30", "30"):
+        server.fail("objects.insert", 429, times=2, headers={"Retry-After": wanted})
+        store.write("key", b"data")
+        said.append(capsys.readouterr().err)
+    assert said == ["", "The store is busy (429); waiting\n", ""]
+
+
+def test_many_short_waits_in_a_row_are_a_long_one(monkeypatch, capsys) -> None:
+    clock = iter((1.0, 4.0, 7.0, 10.0, 13.0, 16.0))
+    monkeypatch.setattr(store_clients, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    reach, said = store_clients.Reach("The store"), []
+    for status in (503, 503, 200, 503, 503, 503, 503):
+        reach.answered(status)
+        said.append(capsys.readouterr().err)
+    assert said == ["", "", "", "", "", "The store is busy (503); waiting\n", ""]
 
 
 def test_without_a_login_nothing_is_asked_as_nobody(monkeypatch) -> None:

@@ -79,14 +79,16 @@ def test_a_service_that_is_busy_for_a_while_is_outlived(cloud, how) -> None:
     assert server.asked.count("PUT") == 3
 
 
-def test_as_long_is_waited_as_the_service_asks_for_and_six_times_at_most(cloud, monkeypatch) -> None:
+def test_as_long_is_waited_as_the_service_asks_for_and_six_times_at_most(cloud, monkeypatch, capsys) -> None:
     server, store = cloud
+    monkeypatch.setitem(store_clients.REACHED, "s3", store_clients.Reach("The store"))
     waits: list[float] = []
     monkeypatch.setattr("aiobotocore.endpoint.asyncio.sleep", lambda seconds: waits.append(seconds) or _at_once())
     server.fail("PUT", 429, times=6, headers={"Retry-After": "17"})
     with pytest.raises(Unreachable, match=r"cannot write key: too many requests: .*; run again in a minute"):
         store.write("key", b"")
     assert (waits, server.asked.count("PUT")) == ([17] * 5, 6)
+    assert capsys.readouterr().err == "The store is busy (429); waiting\n"
 
 
 @pytest.mark.parametrize(
@@ -123,12 +125,12 @@ def test_a_bucket_that_is_not_there_is_not_told_as_an_object_that_is_gone(cloud)
 @pytest.mark.parametrize(("reached", "waits"), [(False, 0), (True, 5)])
 def test_a_network_that_is_away_is_told_soon_unless_it_was_there_before(monkeypatch, reached, waits) -> None:
     _point_to("http://127.0.0.1:1", monkeypatch)
-    monkeypatch.setitem(store_clients.REACHED, "s3", store_clients.Reach())
+    monkeypatch.setitem(store_clients.REACHED, "s3", store_clients.Reach("s3"))
     monkeypatch.setattr(store_clients, "TELL_SECONDS", 0.0)
     tries: list[float] = []
     monkeypatch.setattr("aiobotocore.endpoint.asyncio.sleep", lambda seconds: tries.append(seconds) or _at_once())
     if reached:
-        store_clients.REACHED["s3"].answered()
+        store_clients.REACHED["s3"].answered(200)
     with pytest.raises(
         Unreachable, match=r"cannot write key: the service cannot be reached \(Connection refused\); see the network"
     ):
