@@ -83,6 +83,7 @@ def run_graph(
     graph = components.load_component_from_text(text)
     runner = local.DockerRunner(**containers.arguments()) if containers else local.SubprocessRunner(use_venv=False)
     cache = str(root / "cache")
+    (root / "artifacts").mkdir(parents=True, exist_ok=True)  # a folder that Docker makes to mount it is root's
     local.init(
         runner, pipeline_root=str(root / "artifacts"), raise_on_error=True, enable_caching=True, cache_root=cache
     )

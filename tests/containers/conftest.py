@@ -8,7 +8,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -42,17 +41,20 @@ class Contained:
 
     def sluice(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Runs a command as that user, who may ask the Docker daemon."""
-        return subprocess.run(
-            [sys.executable, "-m", "pipelines.cli", *words],
-            cwd=self.folder, capture_output=True, text=True, check=False, **self._as_user(),
-        )  # fmt: skip
-
-    def _as_user(self) -> dict[str, Any]:
         home = {**os.environ, "HOME": str(self.folder), "PYTHONPATH": str(LOCK.parents[1])}
+        command = [*self._as_user(), sys.executable, "-c", "from pipelines.cli import main; main()", *words]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, env=home)
+
+    def _as_user(self) -> list[str]:
+        """What makes a command that user's; it may still look through root's folders, where Python may lie."""
         if os.getuid():
-            return {"env": home}
+            return []
         where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
-        return {"env": home, "user": USER, "group": USER, "extra_groups": [Path(where).stat().st_gid]}
+        look = "+dac_read_search"
+        groups = f"--groups={Path(where).stat().st_gid}"
+        return [
+            "setpriv", f"--reuid={USER}", f"--regid={USER}", groups, f"--inh-caps={look}", f"--ambient-caps={look}"
+        ]  # fmt: skip
 
 
 @pytest.fixture
