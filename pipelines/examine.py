@@ -129,7 +129,7 @@ def _run_before(runs: Runs, folder: RunFolder, name: str) -> tuple[str, StepRun]
     for _, run in runs.records():
         if isinstance(run, InvalidInput) or run.run == this.run:
             continue
-        if run.recipe != this.recipe or run.started >= this.started:
+        if (run.recipe, run.environment) != (this.recipe, this.environment) or run.started >= this.started:
             continue
         for step in run.steps:
             if step.name == name and step.key:

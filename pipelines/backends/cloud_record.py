@@ -20,6 +20,7 @@ from pipelines.backends.record import (
     with_cost,
 )
 from pipelines.backends.service import JobState, TaskState
+from pipelines.backends.step_keys import step_keys
 from pipelines.environment import environment_from
 from pipelines.recipe import recipe_from
 from pipelines.runs import Launch
@@ -43,6 +44,7 @@ def record(launch: Launch, spec: dict[str, Any], job: JobState, store: Store, lo
     ran = (name for name, one in job.tasks.items() if one.state in (State.DONE, State.FAILED) and not one.cached)
     leaves = {name: leave_of(log(name)) for name in ran if not job.tasks[name].report}
     reports = _reports(spec, [step.name for step in planned], job.tasks, leaves, store)
+    keys = step_keys(spec, {**launch.arguments, "now": launch.now}, reports)
     for step in planned:
         task = job.tasks.get(step.name)
         if task is None:
@@ -50,7 +52,7 @@ def record(launch: Launch, spec: dict[str, Any], job: JobState, store: Store, lo
             steps.append(step.model_copy(update={"state": State.SKIPPED}) if ended else step)
             continue
         report = reports.get(step.name)
-        told = _step(step, task, leaves.get(step.name), report)
+        told = _step(step, task, leaves.get(step.name), report).model_copy(update={"key": keys.get(step.name, {})})
         steps.append(told)
         if report is None:
             continue

@@ -131,8 +131,17 @@ class CloudRuns:
             if latest := next((folder for folder in ours if not folder.launch().asked_by), None):
                 self.runs.point_latest(latest)
         folder = self.runs.find(name)
-        self.refresh(folder)
+        self._refresh_requested(self.refresh(folder))
         return folder
+
+    def _refresh_requested(self, run: Run) -> None:
+        """Records how far the runs are that a run asked for, and those that they asked for."""
+        if not run.requests:
+            return
+        for folder in filter(self.runs.has, self.runs):
+            if folder.launch().asked_by in run.requests:
+                with suppress(Unsubmitted):
+                    self._refresh_requested(self.refresh(folder))
 
     def fetch(self) -> None:
         """Mirrors what others have started, and how far all is that has not ended."""
@@ -169,7 +178,11 @@ class CloudRuns:
             if job.schedule and not self._is_mirrored(job.run) and self.store.exists(template):
                 launch = Launch.read(self.store.read(template), template)
                 ours = launch.model_copy(update={"run": job.run, "now": job.scheduled or job.started})
-                self.store.create(f"{FOLDER}/{job.run}/launch.json", ours.to_bytes())
+                try:
+                    self.store.create(f"{FOLDER}/{job.run}/launch.json", ours.to_bytes())
+                except Refused as error:  # who may only read looks all the same, and others record it
+                    self._tell(f"{error}; {job.run} is known on this machine alone")
+                    self.runs.folder_of(job.run).create(ours, began=parse_moment(job.started or ours.now))
         return began
 
     def _is_mirrored(self, run: str) -> bool:

@@ -21,6 +21,7 @@ from pipelines.backends.cloud_run import LEASE, PATIENCE, RETYPED, CloudRuns, Un
 from pipelines.backends.service import Job, JobState, TaskState
 from pipelines.compile import Compiled
 from pipelines.environment import KubeflowEnvironment
+from pipelines.examine import requested
 from pipelines.recipe import load_recipe
 from pipelines.runs import Launch
 from tests.pipelines.small import RECIPE
@@ -244,6 +245,35 @@ def test_a_run_is_followed_to_its_end_and_recorded_from_its_steps_reports(machin
     assert (last.steps[0].rows_in, last.steps[0].rows_out, last.cost.wall_seconds) == (3, 3, 4.0)
     assert machine.service.read == {"decide", "request"}  # the report of the first was handed on
     assert there.runs.log(folder, "request").startswith("noise")
+
+
+def test_with_a_run_come_those_that_it_asked_for_to_whatever_machine(machine: Machine, tmp_path: Path) -> None:
+    folder = machine.runs.start(machine.ask)
+    asks = Report(step="request", attempt="b", started="now", word="r" * 64)
+    machine.store.write("request/report.json", asks.to_bytes())
+    done = {"state": State.DONE, "report": "request/report.json"}
+    machine.service.tell(folder.run, State.DONE, request=done)
+    release = machine.runs.start(replace(machine.ask, asked_by="r" * 64))
+    machine.service.tell(release.run, State.FAILED, resolve={"state": State.FAILED, "error": "gone"})
+    there = other(machine, tmp_path)
+    found = there.runs.find(folder.run).read()
+    assert found is not None
+    (asked_for,) = requested(there.runs.runs, found)
+    assert (asked_for.run, asked_for.state) == (release.run, State.FAILED)
+
+
+def test_who_may_only_read_sees_what_a_schedule_started(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = machine.runs.start(machine.ask)
+    machine.store.write("schedules/v1.json", folder.launch().to_bytes())
+    started = JobState("jobs/s", "scheduled-9", State.RUNNING, started="2026-01-01T01:00:00+00:00", schedule="v1")
+    machine.service.states["scheduled-9"] = started
+
+    def create(key: str, data: bytes) -> bool:
+        raise Refused(f"cannot create {key}")
+
+    monkeypatch.setattr(machine.runs.store, "create", create)
+    assert machine.runs.find(folder.run) == folder
+    assert machine.runs.find("scheduled-9").read() is not None
 
 
 def test_a_run_has_its_estimated_cost_and_none_where_the_prices_cannot_be_read(
