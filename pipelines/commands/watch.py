@@ -85,6 +85,7 @@ def _keep_here(environment: LocalEnvironment, recipe: RecipeBase, graph: str, ev
 def schedules(context: click.Context, env: str, as_json: bool) -> None:
     """Lists the schedules that a service keeps, and pauses, resumes or removes one."""
     if context.invoked_subcommand:
+        context.default_map = {context.invoked_subcommand: {"env": env}}  # holds unless it is given behind the verb too
         return
     found = list(_service(env).schedules())
     for one in found:

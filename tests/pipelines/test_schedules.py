@@ -78,6 +78,17 @@ def test_a_schedule_is_kept_changed_paused_resumed_and_removed(sluice: Any, ther
     assert listed(sluice) == []
 
 
+def test_the_environment_may_stand_before_the_verb_and_behind_it_wins(sluice: Any, there: There) -> None:
+    sluice(*MONDAYS)
+    assert sluice("schedules", "--env", "there", "pause", "small-monitoring")[0] == 0
+    assert [one["paused"] for one in listed(sluice)] == [True]
+    assert sluice("schedules", "--env", "local", "resume", "small-monitoring", "--env", "there")[0] == 0
+    assert [one["paused"] for one in listed(sluice)] == [False]
+    code, _, complaints = sluice("schedules", "--env", "there", "remove", "small-monitoring", "--env", "local")
+    assert (code, "--env local: on this machine" in complaints) == (2, True)
+    assert len(listed(sluice)) == 1
+
+
 def test_what_a_schedule_started_is_seen_with_its_moment_also_after_a_change(sluice: Any, there: There) -> None:
     sluice(*MONDAYS)
     (first,) = there.fire("2026-01-05T03:00:00Z")
