@@ -30,6 +30,7 @@ from pipelines import credentials, located_yaml
 VERSION = 1
 STORES = ("gs://", "s3://", "memory://")
 KEYS = ("file2:", "gcpkms:", "awskms:", "azurekms:")
+PROJECT = Path("environments")
 SHIPPED = Path(__file__).parent / "environments"
 
 
@@ -315,10 +316,15 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
+def known() -> list[str]:
+    """The names by which ``load_environment`` finds one: of those that are shipped, and of this project's own."""
+    return sorted({*shipped(), *(path.stem for path in PROJECT.glob("*.yaml"))})
+
+
 def _find(name: str) -> Path:
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return Path(name)
-    for folder in (Path("environments"), SHIPPED):
+    for folder in (PROJECT, SHIPPED):
         if (folder / f"{name}.yaml").exists():
             return folder / f"{name}.yaml"
-    raise InvalidInput(f"--env {name}: there is no such environment; " + located_yaml.nearest(name, shipped()))
+    raise InvalidInput(f"--env {name}: there is no such environment; " + located_yaml.nearest(name, known()))

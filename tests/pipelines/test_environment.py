@@ -28,6 +28,17 @@ def test_a_shipped_environment_loads(name: str) -> None:
     assert load_environment(name).name == name
 
 
+def test_a_misspelt_name_is_held_against_the_projects_own_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "known: " in complaint("prodution")
+    Path("environments").mkdir()
+    Path("environments/production.yaml").write_text("")
+    assert complaint("prodution") == "--env prodution: there is no such environment; did you mean production?"
+    assert complaint("x") == "--env x: there is no such environment; known: " + ", ".join(
+        sorted(["production", *shipped()])
+    )
+
+
 def test_a_missing_field_is_named(tmp_path: Path) -> None:
     assert "region: missing; add it" in complaint(changed(tmp_path, "vertex", region=None))
 
