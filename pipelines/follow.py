@@ -20,6 +20,7 @@ from pipelines.examine import score_lines
 from pipelines.keys import prepare
 from pipelines.notify import tell_of
 from pipelines.page.load import write_page
+from pipelines.prices import cost_of_all
 from pipelines.progress import Progress
 from pipelines.recipe import RecipeBase
 from pipelines.runs import RunFolder
@@ -102,6 +103,8 @@ def tell(finished: Finished, environment: Environment, *, as_json: bool = False)
             broken = next((step.name for step in run.steps if step.error), None)
             if broken:
                 click.echo(f"  what it printed:  {typed(f'logs {run.run} {broken}', environment.name)}", err=True)
+    if cost := cost_of_all(finished.runs):
+        click.echo(f"estimated cost: {cost}")
     click.echo(f"page: {finished.folder.page}")
 
 

@@ -9,8 +9,10 @@ import pytest
 from components.core.errors import InvalidInput
 from components.core.run import EstimatedCost, Run, State, StepRun
 from pipelines.environment import CloudEnvironment, load_environment
+from pipelines.follow import Finished, tell
 from pipelines.prices import LISTED, cost_of_all, estimated_cost, prices_of
 from pipelines.recipe import RecipeBase, load_recipe
+from pipelines.runs import RunFolder
 from tests.pipelines.small import RECIPE
 
 OWN = """
@@ -110,6 +112,18 @@ def test_what_a_run_asked_for_counts_with_it_once_it_has_begun_and_nothing_is_sa
     older = cost.model_copy(update={"prices": "2026-01-01"})
     assert cost_of_all([asking, asked.model_copy(update={"estimated_cost": older})]) is None
     assert cost_of_all([]) is None
+
+
+def test_what_was_followed_to_its_end_is_told_with_what_it_has_cost_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cost = EstimatedCost(amount=1.25, currency="USD", prices="2026-09-08")
+    priced, unpriced = a_run().model_copy(update={"estimated_cost": cost}), a_run()
+    vertex = load_environment("vertex").model_copy(update={"store": str(tmp_path / "store")})
+    tell(Finished(RunFolder(tmp_path), (priced, priced)), vertex)
+    assert "estimated cost: 2.50 USD at the prices of 2026-09-08\npage: " in capsys.readouterr().out
+    tell(Finished(RunFolder(tmp_path), (priced, unpriced)), vertex)
+    assert "cost" not in capsys.readouterr().out
 
 
 def test_an_own_file_counts_on_vertex_too(recipe_with, own: CloudEnvironment) -> None:
