@@ -22,6 +22,9 @@ WAIT_SECONDS = (1.0, 30.0)
 """How long is waited before a call is made again: at first, doubled each time, and the longest that a service may ask
 for in ``Retry-After``; beyond that a person decides."""
 
+LOGS, LOGS_ROLE = r"/entries:list|logging\.(logEntries|entries)\.list", "roles/logging.viewer"
+"""How a refusal to show logs names what was called or what is lacked, and the role that is lacked then."""
+
 
 class Absent(InvalidInput):
     """What was asked for does not exist there."""
@@ -95,7 +98,7 @@ class Caller:
         if code == 401:
             return _unknown_asker(where, words)
         if code == 403:
-            return self._forbidden(where, words)
+            return self._forbidden(where, words, error)
         if code == 404:
             return Absent(
                 f"{where}: not found: {words}; check project and region in the environment, and that it was not deleted"
@@ -111,15 +114,16 @@ class Caller:
             return Unreachable(f"{where}: the service has a fault of its own ({code}): {words}; {_when(error)}")
         return Failed(f"{where}: answered {code}: {words}; `sluice doctor` with this environment says what is wrong")
 
-    def _forbidden(self, where: str, words: str) -> SluiceError:
+    def _forbidden(self, where: str, words: str, error: Any) -> SluiceError:
         if re.search("actAs|act as", words):  # Vertex AI says it in words, IAM by the permission's name
             account = self.account or "the account that the steps run as"
             return Refused(
                 f"{where}: who asks may not act as {account}: {words}; have roles/iam.serviceAccountUser granted"
                 " on that account"
             )
+        role = LOGS_ROLE if re.search(LOGS, str(error)) else "the role"
         return Refused(
-            f"{where}: not permitted: {words}; have the role granted in project {self.project}, or enable the API there"
+            f"{where}: not permitted: {words}; have {role} granted in project {self.project}, or enable the API there"
         )
 
 

@@ -238,7 +238,7 @@ OPERATIONS: dict[str, tuple[str, Callable[[VertexService], object]]] = {
 }
 LASTING: dict[int | str, tuple[type[SluiceError], str]] = {
     401: (Refused, "gcloud auth application-default login"),
-    403: (Refused, "have the role granted in project sluice-example"),
+    403: (Refused, " granted in project sluice-example"),
     404: (InvalidInput, "check project and region"),
     409: (Conflict, "somebody else"),
     429: (Unreachable, "ask again in 7 s"),
@@ -284,6 +284,15 @@ def test_a_fault_that_lasts_is_one_sentence(busy: Cloud, asked: str, how: int | 
         assert busy.waited == ([7.0, 7.0] if how == 429 else [1.0, 2.0])
     else:
         assert not busy.waited
+
+
+def test_a_log_that_may_not_be_read_is_told_with_the_role_that_is_lacked(busy: Cloud) -> None:
+    busy.server.fail("entries.list", 403)
+    with pytest.raises(Refused, match=r"have roles/logging\.viewer granted in project sluice-example"):
+        busy.service.log("r-0", "train")
+    busy.server.fail("pipelineJobs.list", 403)
+    with pytest.raises(Refused, match="have the role granted in project sluice-example"):
+        next(iter(busy.service.jobs()))
 
 
 @pytest.mark.parametrize("how", [429, 500, 503, "drop before", "drop after", "slow"])
