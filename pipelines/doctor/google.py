@@ -54,7 +54,7 @@ class Google:
         return AnonymousCredentials() if self.fake else google.auth.default(scopes=[SCOPE])[0]
 
     def ask(self, service: str, path: str, *, asked: str, body: Any = None) -> dict[str, Any]:
-        """What a service answers. Raises SluiceError; Forbidden where whoever asks may not look."""
+        """What a service answers. Raises SluiceError, and NotChecked where nobody is logged in."""
         environment = self.environment
         name = {"aiplatform": "Vertex AI", "storage": "Cloud Storage"}.get(service, service)
         caller = Caller(name, environment.project, environment.region, environment.service_account)
@@ -80,20 +80,25 @@ class Google:
         return found
 
     def _response(self, service: str, path: str, body: Any) -> Any:
+        from google.auth import exceptions as auth
         from google.auth.transport.requests import AuthorizedSession
         from requests import RequestException  # type: ignore[import-untyped, unused-ignore]
 
         host = self._address(service)
-        with AuthorizedSession(self.credentials) as session:  # type: ignore[no-untyped-call, unused-ignore]
-            try:
+        try:
+            with AuthorizedSession(self.credentials) as session:  # type: ignore[no-untyped-call, unused-ignore]
                 if body is None:
                     return session.get(host + path, timeout=TIMEOUT)
                 return session.post(host + path, json=body, timeout=TIMEOUT)
-            except RequestException as error:
-                raise Unreachable(
-                    f"{host} does not answer ({why_broken(error)}); see the network, a proxy, and that the region in"
-                    " the environment is spelt as Google spells it"
-                ) from error
+        except RequestException as error:
+            raise Unreachable(
+                f"{host} does not answer ({why_broken(error)}); see the network, a proxy, and that the region in"
+                " the environment is spelt as Google spells it"
+            ) from error
+        except (auth.TransportError, auth.InvalidOperation):  # the network; or a service that lets nobody in unknown
+            raise
+        except auth.GoogleAuthError as error:  # told once, by the check of the login
+            raise NotChecked("the login is missing or ended; log in first, as `credentials` says") from error
 
     def _address(self, service: str) -> str:
         if service == "storage" and os.environ.get("STORAGE_EMULATOR_HOST"):

@@ -230,6 +230,7 @@ def test_without_a_login_there_is_one_to_make(monkeypatch: pytest.MonkeyPatch, t
     one = login()
     assert one.health is Health.MISSING
     assert "log in with `gcloud auth application-default login`" in one.said
+    assert_others_wait_for_a_login()
 
 
 class Tokens(Loopback):
@@ -253,13 +254,30 @@ def test_a_login_is_tried_and_an_ended_one_told(monkeypatch: pytest.MonkeyPatch,
         assert login() == Finding("credentials", Health.OK, ACCOUNT)
         tokens.granted = False
         ended = login()
+        assert_others_wait_for_a_login()
     assert ended.health is Health.MISSING
     assert "it is not known who asks: " in ended.said
     assert key.decode()[40:80] not in ended.said
 
 
-def login() -> Finding:
-    """What is found of the login for Google's own addresses; nothing else is asked."""
+def googles_own() -> VertexEnvironment:
+    """An environment at Google's own addresses, where nobody is asked without a login."""
     given = load_environment("vertex").model_dump() | {"api_endpoint": "", "example": False}
-    (check,) = [one for one in checks(VertexEnvironment.model_validate(given)) if one.about == "credentials"]
+    return VertexEnvironment.model_validate(given)
+
+
+def login() -> Finding:
+    """What is found of the login; nothing else is asked."""
+    (check,) = [one for one in checks(googles_own()) if one.about == "credentials"]
     return next(examine([check]))
+
+
+def assert_others_wait_for_a_login() -> None:
+    """What was not looked at is not called missing: the login is, and once."""
+    others = [one for one in examine(checks(googles_own())) if one.about != "credentials"]
+    assert {"clock", "project and region", "API storage", "account", "bucket sluice-example", "quota"} <= {
+        one.about for one in others
+    }
+    assert {(one.health, one.said) for one in others} == {
+        (Health.NOT_CHECKED, "the login is missing or ended; log in first, as `credentials` says")
+    }

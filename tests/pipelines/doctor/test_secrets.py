@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,13 @@ def test_who_may_not_read_a_secret_here_is_told_whom_it_is_for(google: tuple[Ser
     assert "`gcloud secrets get-iam-policy hub --project sluice-example`" in found.said
     google[0].fail("versions.access", 401)
     assert in_vault(google, "secret://hub").health is Health.MISSING
+
+
+def test_without_a_login_nothing_is_said_of_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    found = look("vertex", api_endpoint="", example=False, secrets={"hf-token": "secret://hub"})["secret hf-token"]
+    assert found.health is Health.NOT_CHECKED
+    assert found.said == "the login is missing or ended; log in first, as `credentials` says"
 
 
 def test_what_is_no_secret_of_the_backend_s(google: tuple[Server, SecretManager]) -> None:
