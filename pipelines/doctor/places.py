@@ -11,9 +11,9 @@ from components.core.errors import Failed, InvalidInput
 from components.core.signers import GOOGLE
 from components.core.signing import key_file, sign_payload, vault_key, verify_payload
 from components.core.store import Store
-from components.core.trust import TrustRoots, read_trust
+from components.core.trust import SERVICES, TrustRoots, read_trust
 from pipelines.doctor.check import Check, NotChecked
-from pipelines.environment import Environment, LocalEnvironment
+from pipelines.environment import Environment, KubeflowEnvironment, LocalEnvironment, VertexEnvironment, is_loopback
 from pipelines.typed import typed
 
 PAYLOAD_TYPE = "application/vnd.sluice.doctor"
@@ -91,8 +91,8 @@ def _trust(environment: Environment) -> str:
 def _key(environment: Environment, name: str, address: str) -> str:
     """That the key signs, or at least is the one that is trusted; nobody signs with a vault's for that."""
     path = key_file(address)
-    if path and not path.exists() and not isinstance(environment, LocalEnvironment):
-        raise NotChecked(f"{address} {ELSEWHERE}; see that it is mounted there, or name a key in a vault")
+    if path and not isinstance(environment, LocalEnvironment):
+        _check_file(environment, name, address, path)
     trusted = _roots(environment).active_key(name)
     if path:
         envelope = sign_payload(b"doctor", PAYLOAD_TYPE, address, trusted)
@@ -106,6 +106,24 @@ def _key(environment: Environment, name: str, address: str) -> str:
             f" let this one be trusted: `{typed(f'keys rotate {name}', environment.name)}`"
         )
     return f"{address} is the one that is trusted for {name}"
+
+
+def _check_file(environment: KubeflowEnvironment | VertexEnvironment, name: str, address: str, path: Path) -> None:
+    """A file is no key of a service whose steps run elsewhere, and a person's lies where that person is."""
+    if name not in SERVICES:
+        if not path.exists():
+            make = typed(f"keys new {name}", environment.name)
+            raise NotChecked(
+                f"{address} is a person's own, and not on this machine; look from {name}'s, and where there is none yet"
+                f" {name} makes it: `{make}`"
+            )
+    elif not (environment.example or is_loopback(environment.address())):
+        raise InvalidInput(
+            f"{address} is a file of this machine, which no step on {environment.backend} sees; name a key in a vault:"
+            " gcpkms:… or awskms:…"
+        )
+    elif not path.exists():
+        raise NotChecked(f"{address} {ELSEWHERE}; see that it is mounted there, or name a key in a vault")
 
 
 def _roots(environment: Environment) -> TrustRoots:

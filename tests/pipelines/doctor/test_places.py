@@ -13,7 +13,7 @@ from components.core.store import Store
 from pipelines.doctor.check import Finding, Health, examine
 from pipelines.doctor.places import checks
 from pipelines.environment import Environment, LocalEnvironment, environment_from, load_environment
-from pipelines.keys import add_key, prepare
+from pipelines.keys import add_key, key_address, prepare
 from tests.contract.google.kms import Kms
 from tests.contract.google.server import Server
 from tests.contract.google.storage import Storage
@@ -143,6 +143,32 @@ def test_what_lies_where_steps_run_is_not_looked_for_here() -> None:
 def test_a_file_of_a_key_that_lies_where_steps_run(environment: LocalEnvironment) -> None:
     found = look(cloud(store="./store", requests="", endpoints="", keys={"release": "file2:/mnt/release.pem"}))
     assert found["key release"].health is Health.NOT_CHECKED
+
+
+def test_a_file_of_a_services_key_is_refused_where_steps_run_elsewhere(environment: LocalEnvironment) -> None:
+    prepare(environment)
+    away = {"api_endpoint": "https://elsewhere.example", "example": False, "store": "./store"}
+    keys = {"release": environment.keys["release"], "monitor": "file2:/mnt/monitor.pem"}
+    found = look(cloud(**away, requests="", endpoints="", trust=environment.trust, keys=keys))
+    for name, address in keys.items():
+        assert found[f"key {name}"].health is Health.MISSING
+        assert f"{address} is a file of this machine, which no step on vertex sees; name a key in a vault" in (
+            found[f"key {name}"].said
+        )
+
+
+def test_a_persons_key_is_looked_at_where_that_person_is(environment: LocalEnvironment) -> None:
+    here = key_address(environment, "anna")
+    places = {"store": "./store", "requests": "", "endpoints": "", "trust": environment.trust, "example": False}
+    for address in ("", "https://elsewhere.example"):
+        api = {"api_endpoint": address} if address else {}
+        found = look(cloud(**places, **api, name="far", keys={"anna": here, "ben": "file2:ben.pem"}))
+        assert found["key anna"] == Finding("key anna", Health.OK, f"{here} signs as anna")
+        assert found["key ben"].health is Health.NOT_CHECKED
+        assert found["key ben"].said == (
+            "file2:ben.pem is a person's own, and not on this machine; look from ben's, and where there is none yet ben"
+            " makes it: `sluice keys new ben --env far`"
+        )
 
 
 def test_a_key_in_a_vault_is_held_against_the_trusted_one_and_signs_nothing(
