@@ -183,6 +183,14 @@ def requested(runs: Runs, run: Run) -> list[Run]:
     return list(found.values())
 
 
+def followed(runs: Runs, run: Run) -> list[RunFolder]:
+    """The folders of the runs that a run asked for, and of those that these asked for, and so on."""
+    found = requested(runs, run)
+    for other in found:  # it grows
+        found += requested(runs, other)
+    return [runs.folder_of(other.run) for other in found]
+
+
 def _flat(value: Any, route: str = "") -> dict[str, str]:
     if isinstance(value, dict):
         items = value.items()

@@ -81,8 +81,11 @@ class RunFolder:
     @property
     def page_is_stale(self) -> bool:
         """Whether there is no page yet, or the run has gone on since it was written."""
-        record = self.path / "run.json"
-        return not self.page.exists() or self.page.stat().st_mtime_ns < record.stat().st_mtime_ns
+        return self.has_gone_on_since(self.page)
+
+    def has_gone_on_since(self, page: Path) -> bool:
+        """Whether a page does not tell all of the run: it is not there, or older than the run's record."""
+        return not page.exists() or page.stat().st_mtime_ns < (self.path / "run.json").stat().st_mtime_ns
 
     @property
     def graph(self) -> Path:

@@ -159,8 +159,10 @@ class CloudRuns:
             run, _, name = key.removeprefix(f"{FOLDER}/").partition("/")
             if name == "launch.json" and not self._is_mirrored(run):
                 found.append(Launch.read(self.store.read(key), key))
-        for launch in found:
-            self.runs.folder_of(launch.run).create(launch, began=parse_moment(began.get(launch.run) or launch.now))
+        for launch in found:  # what was not there at the last look, or waits, has begun just now
+            fresh = looked.exists() or launch.run in began
+            at = began.get(launch.run) or (now.isoformat() if fresh else launch.now)
+            self.runs.folder_of(launch.run).create(launch, began=parse_moment(at))
         self.runs.folder.mkdir(parents=True, exist_ok=True)
         replace_text(looked, now.isoformat())
 

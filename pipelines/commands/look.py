@@ -121,14 +121,16 @@ def logs(run: str, step: str, env: str, everything: bool) -> None:
 def report(run: str, step: str, env: str, as_json: bool) -> None:
     """Prints where a run's page is, or looks at the rows that a step left out."""
     from components.core.store import Store
-    from pipelines.examine import rejects
+    from pipelines.examine import followed, rejects
     from pipelines.page.load import write_page
 
     environment, backend = options.backend(env)
     folder = backend.find(run)
     if not step:
-        if folder.read() is not None and folder.page_is_stale:
-            write_page(folder.path, Store(environment.store))
+        if found := folder.read():
+            others = followed(backend.runs, found)
+            if any(one.has_gone_on_since(folder.page) for one in (folder, *others)):
+                write_page(folder.path, Store(environment.store), followed=tuple(one.path for one in others))
         click.echo(folder.page)
         return
     rows, left_out = rejects(backend.runs, folder, step, Store(environment.store))

@@ -151,6 +151,13 @@ def test_a_run_is_seen_and_cancelled_from_another_machine_and_goes_on_where_it_w
     assert {"ingest", "validate", "curate"} <= set(cached)
     assert cached["curate"]["rows_in"] == 570
     assert cached["curate"]["outputs"]
+    third = Project(tmp_path_factory.mktemp("third"))
+    (third.folder / THERE).write_text((project.folder / THERE).read_text())
+    page = Path(third.sluice("report", run["run"], "--env", THERE).stdout.strip())
+    assert release["run"] in (third.folder / page).read_text(), "the page tells of the release too"
+    why = third.sluice("why", run["run"], "finetune", "--env", THERE).stdout
+    assert "has not run" not in why
+    assert third.sluice("status", run["run"], "--env", THERE).stdout.count(release["run"]) == 1
     page = elsewhere.sluice("report", "latest", "--env", THERE).stdout.strip()
     assert "Deduplicate" in (elsewhere.folder / page).read_text()
     assert "resolve" in elsewhere.sluice("logs", "latest", "resolve", "--env", THERE).stdout

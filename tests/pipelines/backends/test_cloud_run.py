@@ -437,6 +437,19 @@ def test_the_latest_run_is_the_one_that_began_last_on_whatever_machine(machine: 
     assert machine.runs.find("latest").run == last.run
 
 
+def test_a_run_that_waits_to_begin_is_the_latest_whatever_its_moment(machine: Machine, tmp_path: Path) -> None:
+    there = other(machine, tmp_path)
+    first = there.runs.start(machine.ask)
+    assert machine.runs.find("latest").run == first.run
+    machine.now += timedelta(hours=1)
+    second = there.runs.start(replace(machine.ask, now="2025-01-01T00:00:00+00:00"))
+    machine.service.states[second.run] = replace(machine.service.states[second.run], started="")
+    assert machine.runs.find("latest").run == second.run
+    fourth = Machine(tmp_path / "fourth", tmp_path, machine.service)
+    fourth.now = machine.now
+    assert fourth.runs.find("latest").run == second.run
+
+
 def test_what_was_looked_at_is_not_listed_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     states = machine.service.states
     for day in range(1, 29):
