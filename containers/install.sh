@@ -24,9 +24,9 @@ dependencies() {
     sed 's/#.*//' unneeded.txt >patterns.txt
     # shellcheck disable=SC2013,SC2086 # words and patterns are what is wanted
     (cd "$site" && for pattern in $(cat /build/patterns.txt); do rm -rf $pattern; done)
-    # Of AWS a store needs S3 and what signs in to it.
+    # Of AWS a store needs S3 and what signs in to it, and a signer KMS.
     [ ! -d "$site/botocore/data" ] || find "$site/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name signin \
-        ! -name 'sso*' ! -name sts -exec rm -r {} +
+        ! -name kms ! -name 'sso*' ! -name sts -exec rm -r {} +
     compiled "$site" "$site"
     # Always the same time: a layer that holds the same must not differ from commit to commit.
     touched /opt/sluice 315532800

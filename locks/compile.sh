@@ -48,7 +48,7 @@ apart() {
 [ "${1:-}" = images ] || everything
 image data pyproject.toml step data
 image train pyproject.toml step state train
-image evaluate pyproject.toml step state evaluate
+image evaluate pyproject.toml step state kms evaluate
 image release pyproject.toml step state kms vertex release
 image monitor pyproject.toml step state kms monitor
 image serve store state serve
