@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from typing import Any
 import yaml
 from images import source_of, verify
 from place import Place, service_images, summarise
-from programs import ROOT, call, ended
+from programs import ROOT, call
 from pydantic import Field
 
 from components.core.contract import Contract
-from components.core.errors import Conflict, ExitCode, InvalidInput, Refused
+from components.core.errors import Conflict, ExitCode, InvalidInput, Refused, ended
 from components.core.store import Store
 from pipelines.backends.ask import GRAPHS, read_graph
 from pipelines.code_digest import code_digests
@@ -205,4 +206,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    ended(main)
+    sys.exit(ended(main))

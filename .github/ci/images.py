@@ -7,10 +7,11 @@ what it is on the way, so what was signed is what runs.
 from __future__ import annotations
 
 import argparse
+import sys
 
-from programs import call, ended, succeeds
+from programs import call, succeeds
 
-from components.core.errors import ExitCode, InvalidInput
+from components.core.errors import ExitCode, InvalidInput, ended
 from pipelines.images.build import LOCK, LOGS
 from pipelines.images.lock import ImagesLock
 
@@ -90,4 +91,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    ended(main)
+    sys.exit(ended(main))

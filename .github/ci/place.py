@@ -10,12 +10,13 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-from programs import OUT, ROOT, call, ended
+from programs import OUT, ROOT, call
 
-from components.core.errors import ExitCode, Failed, InvalidInput, did_you_mean
+from components.core.errors import ExitCode, Failed, InvalidInput, did_you_mean, ended
 
 ENVIRONMENTS = ROOT / "infra" / "terraform" / "envs"
 SERVICES = ("mlflow", "proxy", "dispatch")
@@ -148,4 +149,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    ended(main)
+    sys.exit(ended(main))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from components.core.errors import Failed, SluiceError
+from components.core.errors import Failed
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "ci"
@@ -31,12 +29,3 @@ def call(*command: str | Path, stdin: str = "") -> str:
 def succeeds(*command: str) -> bool:
     """Whether a program ends well; for a question whose answer may be no."""
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def ended(main: Callable[[], int]) -> None:
-    """Runs a command; an error is printed as a sentence, with its exit code."""
-    try:
-        sys.exit(main())
-    except SluiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(int(error.exit_code))

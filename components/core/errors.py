@@ -6,7 +6,8 @@ A message says what was wrong, where, and what to do about it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+import sys
+from collections.abc import Callable, Collection, Iterable
 from enum import IntEnum
 
 from components.core.masking import masked
@@ -74,3 +75,12 @@ def did_you_mean(name: str, names: Collection[str]) -> str:
     """``; did you mean X?`` for the nearest of ``names``, nothing when none is near."""
     near = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def ended(work: Callable[[], int]) -> int:
+    """The exit code of a command's work; an error that is meant for a person is printed as its sentence."""
+    try:
+        return work()
+    except SluiceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.core.errors import Conflict, InvalidInput, SluiceError
+from components.core.errors import Conflict, InvalidInput, ended
 from components.core.whole_file import whole_file
 from pipelines import catalogue
 from pipelines.images.daemon import docker, inspect
@@ -91,12 +91,13 @@ def main() -> int:
     """Writes the digests. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--move", action="store_true", help="Take the digest of a tag that was moved.")
-    try:
-        print("\n".join(write_digests(move=parser.parse_args().move)))
-    except SluiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
-    return 0
+    move = parser.parse_args().move
+
+    def write() -> int:
+        print("\n".join(write_digests(move=move)))
+        return 0
+
+    return ended(write)
 
 
 if __name__ == "__main__":

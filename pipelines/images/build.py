@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.core.errors import ExitCode, Failed, InvalidInput, SluiceError
+from components.core.errors import ExitCode, Failed, InvalidInput, ended
 from pipelines.code_digest import code_digest
 from pipelines.images.bases import Base, base
 from pipelines.images.bom import write_bom
@@ -194,11 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--source", default="", help="Address of the repository, for the label.")
     parser.add_argument("--no-cache", action="store_true", help="Build all of it anew.")
     asked = parser.parse_args(arguments)
-    try:
-        return build_all(images(tuple(asked.images)), _choices(asked))
-    except SluiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
+    return ended(lambda: build_all(images(tuple(asked.images)), _choices(asked)))
 
 
 if __name__ == "__main__":

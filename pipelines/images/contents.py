@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import IO
 
-from components.core.errors import Failed, SluiceError
+from components.core.errors import Failed, ended
 from pipelines.images.build import Choices, build
 from pipelines.images.daemon import check_daemon, docker
 from pipelines.images.spec import Image, images
@@ -79,17 +79,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("images", nargs="+")
     parser.add_argument("--stand-in", default="")
     asked = parser.parse_args(arguments)
-    differ = False
-    try:
+
+    def compare() -> int:
+        differ = False
         check_daemon()
         for image in images(tuple(asked.images)):
             found = built_twice(image, Choices.of_this_machine(stand_in=asked.stand_in))
             print("\n".join([f"{image.name}: built twice, {len(found)} files differ", *found]), flush=True)
             differ |= bool(found)
-    except SluiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
-    return 4 if differ else 0
+        return 4 if differ else 0
+
+    return ended(compare)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO
 
-from components.core.errors import Failed, SluiceError
+from components.core.errors import Failed, ended
 from pipelines.images.build import LOCK
 from pipelines.images.daemon import docker, fault
 from pipelines.images.lock import ImagesLock
@@ -73,17 +73,17 @@ def _files(layer: str, content: IO[bytes]) -> Iterator[tuple[str, bytes]]:
 
 def main(path: Path = LOCK) -> int:
     """Looks through all that was built. Returns the exit code: 4 where a secret was found."""
-    try:
+
+    def look() -> int:
         found = [
             f"{name}: {leak}"
             for name, image in ImagesLock.load(path).images.items()
             for leak in leaks(image.reference if image.pushed else image.reference.rpartition("@")[2])
         ]
-    except SluiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
-    print("\n".join(found) or "no secret in any layer, history or settings")
-    return 4 if found else 0
+        print("\n".join(found) or "no secret in any layer, history or settings")
+        return 4 if found else 0
+
+    return ended(look)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from components.core.errors import Failed, InvalidInput, Refused, SluiceError
+from components.core.errors import Failed, InvalidInput, Refused, ended
 from pipelines.images.build import LOCK
 from pipelines.images.daemon import docker, inspect
 from pipelines.images.lock import BUILD, PUSH, ImagesLock, LockedImage
@@ -80,12 +80,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--check", action="store_true", help="Only ask the registry for what the lock names.")
     asked = parser.parse_args(arguments)
-    try:
+
+    def work() -> int:
         print("\n".join(check() if asked.check else push(asked.registry)))
-    except SluiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
-    return 0
+        return 0
+
+    return ended(work)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
-from components.core.errors import ExitCode, SluiceError
+from components.core.errors import ExitCode, ended
 
 
 def main(arguments: list[str]) -> int:
@@ -15,15 +15,15 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m components.serve.gateway CONFIG.json", file=sys.stderr)
         return int(ExitCode.INVALID_INPUT)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
+
+    def serve() -> int:
         from components.serve.gateway.config import read_config
         from components.serve.gateway.server import run
 
         run(read_config(Path(arguments[0])))
-    except SluiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
-    return int(ExitCode.DONE)
+        return int(ExitCode.DONE)
+
+    return ended(serve)
 
 
 if __name__ == "__main__":
