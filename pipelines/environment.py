@@ -104,6 +104,9 @@ class EnvironmentBase(BaseModel):
     secrets: dict[str, SecretReference] = Field(
         default={}, description="What a recipe's secret://NAME is here: secret://… or env://VARIABLE."
     )
+    image_code: dict[str, str] = Field(
+        default={}, description="Digest of the code in each image, as the images lock says; not written by hand."
+    )
 
     @field_validator("version")
     @classmethod
@@ -124,9 +127,6 @@ class LocalEnvironment(EnvironmentBase):
         default={},
         description="Logical image to its id here, or the path of the images lock: steps run in containers, without a"
         " network; empty for processes of this machine.",
-    )
-    image_code: dict[str, str] = Field(
-        default={}, description="Digest of the code in each image, as the images lock says; not written by hand."
     )
     runs: str = Field(default="./runs", description="Folder of the runs' records and pages.")
     state: str = Field(default="./.sluice", description="Folder of what KFP keeps between runs: the cache.")
@@ -152,9 +152,6 @@ class CloudEnvironment(EnvironmentBase, ABC):
     labels: dict[str, Label] = Field(default={}, description="Labels of every run, such as `team`, to charge it by.")
     images: dict[str, Image] = Field(
         description="Logical image to registry and digest; or the path of the images lock, which is read in its place."
-    )
-    image_code: dict[str, str] = Field(
-        default={}, description="Digest of the code in each image, as the images lock says; not written by hand."
     )
     service_account: str = Field(description="Account that the steps run as.")
     accounts: dict[Graph, str] = Field(

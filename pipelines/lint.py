@@ -118,7 +118,7 @@ def _places_of_one_container(environment: Environment) -> Iterator[str]:
 
     On loopback nothing is elsewhere. A person's key is on that person's machine: no step signs with it.
     """
-    if isinstance(environment, LocalEnvironment) or environment.example or is_loopback(environment.address()):
+    if not _is_elsewhere(environment):
         return
     for setting, instead in SEEN_EVERYWHERE.items():
         address = getattr(environment, setting)
@@ -128,11 +128,25 @@ def _places_of_one_container(environment: Environment) -> Iterator[str]:
                 f" gone when it ends; name {instead}"
             )
     for name, address in environment.keys.items():
-        if name in SERVICES and address.startswith(FILE):
-            yield (
-                f"keys: {name}: {address} is a file of this machine, which no step on {environment.backend} sees; name"
-                " a key in a vault: gcpkms:… or awskms:…"
-            )
+        if complaint := unseen_key(environment, name, address):
+            yield f"keys: {name}: {complaint}"
+
+
+def unseen_key(environment: Environment, name: str, address: str) -> str:
+    """What is wrong with the key of one who signs in steps that run elsewhere, where it is a file; empty otherwise."""
+    if not (_is_elsewhere(environment) and name in SERVICES and address.startswith(FILE)):
+        return ""
+    return (
+        f"{address} is a file of this machine, which no step on {environment.backend} sees; name a key in a vault:"
+        " gcpkms:… or awskms:…"
+    )
+
+
+def _is_elsewhere(environment: Environment) -> bool:
+    """Whether steps run on other machines than this one; an example's and a loopback's do not."""
+    if isinstance(environment, LocalEnvironment):
+        return False
+    return not (environment.example or is_loopback(environment.address()))
 
 
 def _is_of_one_container(address: str) -> bool:

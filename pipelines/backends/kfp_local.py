@@ -185,6 +185,13 @@ def _watched(watch: Watch, cache: _Cache) -> Iterator[None]:
         (kfp_cache, "_cache_singleton", cache),
         (kfp_cache, "_cache_singleton_root", cache.cache_root),
     ]
+    with _replaced(patched):
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(patched: list[tuple[Any, str, Any]]) -> Iterator[None]:
+    """Puts something else under names of modules while the block runs."""
     originals = [(module, name, getattr(module, name)) for module, name, _ in patched]
     for module, name, ours in patched:
         setattr(module, name, ours)

@@ -13,7 +13,8 @@ from components.core.signing import key_file, sign_payload, vault_key, verify_pa
 from components.core.store import Store
 from components.core.trust import SERVICES, TrustRoots, read_trust
 from pipelines.doctor.check import Check, NotChecked
-from pipelines.environment import Environment, KubeflowEnvironment, LocalEnvironment, VertexEnvironment, is_loopback
+from pipelines.environment import Environment, KubeflowEnvironment, LocalEnvironment, VertexEnvironment
+from pipelines.lint import unseen_key
 from pipelines.typed import typed
 
 PAYLOAD_TYPE = "application/vnd.sluice.doctor"
@@ -117,11 +118,8 @@ def _check_file(environment: KubeflowEnvironment | VertexEnvironment, name: str,
                 f"{address} is a person's own, and not on this machine; look from {name}'s, and where there is none yet"
                 f" {name} makes it: `{make}`"
             )
-    elif not (environment.example or is_loopback(environment.address())):
-        raise InvalidInput(
-            f"{address} is a file of this machine, which no step on {environment.backend} sees; name a key in a vault:"
-            " gcpkms:… or awskms:…"
-        )
+    elif complaint := unseen_key(environment, name, address):
+        raise InvalidInput(complaint)
     elif not path.exists():
         raise NotChecked(f"{address} {ELSEWHERE}; see that it is mounted there, or name a key in a vault")
 
