@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from components.core.canonical import canonical_json
 from components.core.errors import InvalidInput, did_you_mean
@@ -112,6 +112,23 @@ def _in_the_files_order(line: str) -> tuple[str, int]:
     file, _, rest = line.partition(":")
     number = rest.partition(":")[0]
     return (file, int(number)) if number.isdigit() else (file, 0)
+
+
+class Part(BaseModel):
+    """A part of a file that people write by hand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Table(Part):
+    """A file of facts, of which there has been one version so far."""
+
+    version: int = Field(ge=1)
+
+    @field_validator("version")
+    @classmethod
+    def _is_known(cls, version: int) -> int:
+        return known_version(version, 1)
 
 
 def known_version(found: int, newest: int) -> int:

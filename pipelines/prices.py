@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from components.core.run import EstimatedCost, Run, State
 from pipelines import located_yaml
@@ -18,18 +18,13 @@ from pipelines.environment import CloudEnvironment, VertexEnvironment
 from pipelines.recipe import RecipeBase
 from pipelines.resources import Resources, bytes_of
 
-VERSION = 1
 LISTED = Path(__file__).with_name("prices.yaml")
 """Google's list prices for Vertex AI."""
 EVERYWHERE = "everywhere"
 GIB, HOUR = 2**30, 3600
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class AcceleratorPrice(_Part):
+class AcceleratorPrice(located_yaml.Part):
     """An accelerator, for an hour."""
 
     hour: float = Field(ge=0)
@@ -37,7 +32,7 @@ class AcceleratorPrice(_Part):
     """Whether the machine that it sits in is in the price."""
 
 
-class Rates(_Part):
+class Rates(located_yaml.Part):
     """Prices in one place, for an hour: of a processor, of a GiB of memory, and of accelerators by their names."""
 
     cpu: float = Field(ge=0)
@@ -45,7 +40,7 @@ class Rates(_Part):
     accelerators: dict[str, AcceleratorPrice] = {}
 
 
-class Machine(_Part):
+class Machine(located_yaml.Part):
     """What a step gets that asks for nothing."""
 
     cpu: float = Field(gt=0)
@@ -58,21 +53,15 @@ class Machine(_Part):
         return text
 
 
-class Prices(_Part):
+class Prices(located_yaml.Table):
     """A file of prices."""
 
-    version: int = Field(ge=1)
     date: date
     source: str
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     run: float = Field(default=0, ge=0)
     machine: Machine
     places: dict[str, Rates] = Field(min_length=1)
-
-    @field_validator("version")
-    @classmethod
-    def _is_known(cls, version: int) -> int:
-        return located_yaml.known_version(version, VERSION)
 
 
 def prices_of(environment: CloudEnvironment) -> Prices | None:

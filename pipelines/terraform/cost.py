@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
 from components.core.errors import InvalidInput
 from components.core.run import Run, State
@@ -22,16 +22,11 @@ from pipelines.resources import bytes_of
 from pipelines.terraform import OUTPUT
 from pipelines.terraform.plan import Plan, Resource
 
-VERSION = 1
 PRICES = Path(__file__).with_name("idle.yaml")
 GIB, HOUR = 2**30, 3600
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class SqlPrices(_Part):
+class SqlPrices(located_yaml.Part):
     """Cloud SQL, in one zone."""
 
     cpu: float = Field(ge=0)
@@ -41,7 +36,7 @@ class SqlPrices(_Part):
     backup: float = Field(ge=0)
 
 
-class RunPrices(_Part):
+class RunPrices(located_yaml.Part):
     """Cloud Run, for a second of an instance that is kept."""
 
     cpu: float = Field(ge=0)
@@ -50,7 +45,7 @@ class RunPrices(_Part):
     waiting_memory: float = Field(ge=0)
 
 
-class KeyPrices(_Part):
+class KeyPrices(located_yaml.Part):
     """Cloud KMS, a version of a key for a month."""
 
     software: float = Field(ge=0)
@@ -58,7 +53,7 @@ class KeyPrices(_Part):
     hsm_elliptic: float = Field(ge=0)
 
 
-class Assumed(_Part):
+class Assumed(located_yaml.Part):
     """What a plan does not say."""
 
     bucket_gib: dict[str, float]
@@ -67,10 +62,9 @@ class Assumed(_Part):
     nat_machines: int = Field(ge=0)
 
 
-class IdlePrices(_Part):
+class IdlePrices(located_yaml.Table):
     """A file of prices of what is there."""
 
-    version: int = Field(ge=1)
     date: date
     source: str
     currency: str = Field(pattern=r"^[A-Z]{3}$")
@@ -88,11 +82,6 @@ class IdlePrices(_Part):
     free: frozenset[str]
     not_counted: dict[str, str]
     always_not_counted: tuple[str, ...]
-
-    @field_validator("version")
-    @classmethod
-    def _is_known(cls, version: int) -> int:
-        return located_yaml.known_version(version, VERSION)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from components.core.errors import InvalidInput
 from pipelines import located_yaml
@@ -17,7 +17,6 @@ from pipelines.terraform.plan import Resource
 from pipelines.terraform.reach import Path as Way
 from pipelines.terraform.reach import Reach
 
-VERSION = 1
 RULES = Path(__file__).with_name("promise.yaml")
 APPROVERS = "approvers"
 _EVERYBODY = ("allUsers", "allAuthenticatedUsers", "projectOwner:", "projectEditor:", "projectViewer:", "domain:")
@@ -25,11 +24,7 @@ _BASIC = ("roles/owner", "roles/editor")
 _ACL = ("_acl", "_access_control", "_default_object_acl")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Word(_Part):
+class Word(located_yaml.Part):
     """What a person calls a permission: on which kind of thing, and what each is enough."""
 
     kind: str
@@ -37,7 +32,7 @@ class Word(_Part):
     table: bool = True
 
 
-class Rule(_Part):
+class Rule(located_yaml.Part):
     """Who may do something to a thing, and who has to be able to."""
 
     may: str
@@ -49,17 +44,11 @@ class Rule(_Part):
     one_of: str = ""
 
 
-class Promise(_Part):
+class Promise(located_yaml.Table):
     """The words and the rules."""
 
-    version: int
     words: dict[str, Word]
     rules: tuple[Rule, ...]
-
-    @field_validator("version")
-    @classmethod
-    def _is_known(cls, version: int) -> int:
-        return located_yaml.known_version(version, VERSION)
 
     @model_validator(mode="after")
     def _says_known_words(self) -> Promise:

@@ -6,19 +6,14 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-
 from components.core.errors import InvalidInput
 from pipelines import located_yaml
 
-VERSION = 1
 TABLE = Path(__file__).with_name("roles.yaml")
 
 
-class Agent(BaseModel):
+class Agent(located_yaml.Part):
     """An account of Google's that runs code for whoever holds one of some permissions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     domain: str
@@ -27,21 +22,13 @@ class Agent(BaseModel):
     started_by: frozenset[str]
 
 
-class Roles(BaseModel):
+class Roles(located_yaml.Table):
     """A table of roles and of Google's agents."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: int = Field(ge=1)
     date: date
     source: str
     roles: dict[str, frozenset[str]]
     agents: tuple[Agent, ...]
-
-    @field_validator("version")
-    @classmethod
-    def _is_known(cls, version: int) -> int:
-        return located_yaml.known_version(version, VERSION)
 
     def permits(self, role: str, own: Mapping[str, frozenset[str]], address: str) -> frozenset[str]:
         """What a role permits. ``own``: a project's own roles. Raises InvalidInput for a role that nobody described."""
