@@ -16,6 +16,7 @@ from requests.exceptions import RequestException  # type: ignore[import-untyped]
 from components.core.connections import why_broken
 from components.core.errors import Failed
 from components.core.masking import quoted
+from components.core.store_errors import change_failed
 
 WAIT_SECONDS = 60.0
 """How long a request is tried again after 408, 429, 500, 502, 503, 504 and dropped connections."""
@@ -81,11 +82,7 @@ class GcsObjects:
             last = error.__cause__ if isinstance(error, RetryError) and error.__cause__ else error
             response = getattr(last, "response", None)
             code = int(getattr(last, "code", None) or getattr(response, "status_code", None) or 0)
-            remedy = self._remedy.get(
-                code, "see that the service can be reached, look what lies there now, and run again"
-            )
-            lost = "" if code in self._remedy else "; whether a change was made is not known"
-            raise Failed(f"{self._where}: {_first(last)}{lost}: {remedy}") from error
+            raise change_failed(self._where, _first(last), code, self._remedy) from error
 
 
 def _first(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from components.core.connections import why_broken
 from components.core.errors import Failed
 from components.core.gcs_objects import ChangedMeanwhile
 from components.core.masking import quoted
+from components.core.store_errors import change_failed
 
 ATTEMPTS = 4
 CONNECT_SECONDS, READ_SECONDS = 10, 60
@@ -77,8 +78,4 @@ class S3Objects:
             answer = getattr(error, "response", None) or {}
             words = quoted(str(error)) if answer else why_broken(error)
             code = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            remedy = self._remedy.get(
-                code, "see that the service can be reached, look what lies there now, and run again"
-            )
-            lost = "" if code in self._remedy else "; whether a change was made is not known"
-            raise Failed(f"{self._where}: {words}{lost}: {remedy}") from error
+            raise change_failed(self._where, words, code, self._remedy) from error

@@ -3,6 +3,7 @@ what to do."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from components.core.connections import why_broken
@@ -46,6 +47,14 @@ def told(uri: str, asked: str, error: Exception) -> SluiceError | None:
             f"{where}: the service answered {status}: {words}; `sluice doctor` with this environment says what is wrong"
         )
     return Unreachable(f"{where}: the service cannot be reached ({why_broken(error)}); see the network, then run again")
+
+
+def change_failed(where: str, words: str, code: int, remedies: Mapping[int, str]) -> Failed:
+    """The error of one who reads and changes single objects; where no remedy is known for a status, nor is what became
+    of the change."""
+    remedy = remedies.get(code, "see that the service can be reached, look what lies there now, and run again")
+    lost = "" if code in remedies else "; whether a change was made is not known"
+    return Failed(f"{where}: {words}{lost}: {remedy}")
 
 
 def _of_a_client(error: Exception) -> bool:
