@@ -55,7 +55,7 @@ def differences(one: Listing, other: Listing) -> list[str]:
 def built_twice(image: Image, choices: Choices) -> list[str]:
     """Builds an image twice, each time all of it, and says what differs."""
     fresh = replace(choices, fresh=True)
-    one, other = (listing(build(image, fresh).reference.rpartition("@")[2]) for _ in range(2))
+    one, other = (listing(build(image, fresh).at_hand) for _ in range(2))
     return differences(one, other)
 
 

@@ -76,9 +76,7 @@ def main(path: Path = LOCK) -> int:
 
     def look() -> int:
         found = [
-            f"{name}: {leak}"
-            for name, image in ImagesLock.load(path).images.items()
-            for leak in leaks(image.reference if image.pushed else image.reference.rpartition("@")[2])
+            f"{name}: {leak}" for name, image in ImagesLock.load(path).images.items() for leak in leaks(image.at_hand)
         ]
         print("\n".join(found) or "no secret in any layer, history or settings")
         return 4 if found else 0

@@ -35,6 +35,11 @@ class LockedImage(Contract):
     size_bytes: int = Field(default=0, ge=0, description="What it takes unpacked (bytes).")
     pushed: bool = Field(default=False, description="Whether the reference is a registry's.")
 
+    @property
+    def at_hand(self) -> str:
+        """What the daemon that built or pulled it calls it: before it is pushed its id, which has no name."""
+        return self.reference if self.pushed else self.reference.rpartition("@")[2]
+
 
 class ImagesLock(Contract):
     """All images that were built together."""

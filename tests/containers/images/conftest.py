@@ -45,10 +45,7 @@ def docker_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SaysDocker:
 @pytest.fixture(scope="session")
 def built(lock: ImagesLock) -> dict[str, str]:
     """The id of each image that was built on this machine, by its short name."""
-    return {
-        name.removeprefix("sluice/"): image.reference if image.pushed else image.reference.rpartition("@")[2]
-        for name, image in lock.images.items()
-    }
+    return {name.removeprefix("sluice/"): image.at_hand for name, image in lock.images.items()}
 
 
 @pytest.fixture(scope="session")
