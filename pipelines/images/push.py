@@ -43,7 +43,7 @@ def push(registry: str, path: Path = LOCK) -> list[str]:
 
 def _pushed(name: str, image: LockedImage, registry: str, path: Path) -> LockedImage:
     digest = image.reference.rpartition("@")[2]
-    source = image.reference if image.pushed else digest
+    source = image.at_hand
     if inspect(source) is None:
         raise InvalidInput(f"{path}: {name}: {digest} is not on this machine any more; `{BUILD}` builds it")
     repository = f"{registry}/{name}"
