@@ -28,6 +28,10 @@ _ROUTE = f"{_TYPES}.config.route.v3.RouteConfiguration"
 _CLUSTER = f"{_TYPES}.config.cluster.v3.Cluster"
 _CONNECTIONS = f"{_TYPES}.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
 
+LOG_LINES: Document = {
+    "log_format": {"json_format": {"severity": "%l", "time": "%Y-%m-%dT%T.%f%z", "logger": "envoy.%n", "message": "%j"}}
+}
+"""Envoy's own, as the gateway's; %j is the message, escaped."""
 MOST_CONNECTIONS = 10_000
 SLACK_SECONDS = 30.0
 RETRIES: Document = {
@@ -55,6 +59,7 @@ def bootstrap(serving: Serving, folder: Path, admin: Path) -> Document:
         "dynamic_resources": {"cds_config": _watched(folder / CLUSTERS)},
         "overload_manager": {"resource_monitors": [_limit_of_connections()]},
         "static_resources": {"listeners": [_listener(serving, folder)]},
+        "application_log_config": LOG_LINES,
     }
 
 

@@ -27,6 +27,7 @@ from components.core.alone import held
 from components.core.contract import Contract
 from components.core.errors import Conflict, Failed, InvalidInput
 from components.core.living import living_process
+from components.core.log_lines import message_of
 from components.core.manifest import Part
 from components.core.whole_file import whole_file
 
@@ -136,7 +137,7 @@ class Processes:
         with contextlib.suppress(OSError), self.log(name).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
             lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-            return " | ".join(lines[-LAST_LINES:])
+            return " | ".join(message_of(line) for line in lines[-LAST_LINES:])
         return ""
 
     async def end(self, name: str, grace: float) -> bool:

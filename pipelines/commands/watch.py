@@ -150,10 +150,12 @@ def dispatch(recipes: tuple[Path, ...], env: str, port: int, host: str, look: fl
     """Starts the runs that runs ask for, each once, until Ctrl-C or SIGTERM (exit code 0)."""
     import threading
 
+    from components.core.log_lines import log_json
     from pipelines.dispatch_service import DispatchService, server
     from pipelines.environment import load_environment
     from pipelines.recipe import load_recipe
 
+    log_json()  # as what it says of each request
     service = DispatchService(load_environment(env), tuple(load_recipe(path) for path in recipes))
     if once:
         service.look()

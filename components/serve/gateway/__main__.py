@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
 from components.core.errors import ExitCode, ended
+from components.core.log_lines import log_json
 
 
 def main(arguments: list[str]) -> int:
@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m components.serve.gateway CONFIG.json", file=sys.stderr)
         return int(ExitCode.INVALID_INPUT)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_json()
 
     def serve() -> int:
         from components.serve.gateway.config import read_config

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from components.serve.envoy import LOG_LINES
 from pipelines.images.build import LOGS
 from pipelines.images.lock import ImagesLock
 from pipelines.images.spec import IMAGES
@@ -167,11 +168,21 @@ def test_the_gateway_serves_and_ends_with_0_when_told(built: dict[str, str], tmp
     config = tmp_path / "gateway.json"
     config.write_text(json.dumps(GATEWAY))
     config.chmod(0o644)
-    mount = ("--volume", f"{config}:/etc/sluice/gateway.json:ro")
+    keys = tmp_path / "keys.json"
+    keys.write_text("no keys")
+    keys.chmod(0o644)
+    mounts = ("--volume", f"{config}:/etc/sluice/gateway.json:ro", "--volume", f"{keys}:/tmp/keys.json:ro")
     asks = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8080/metrics').status)"
-    with started(built["serve"], options=mount) as container:
+    refused = (
+        "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8080); "
+        "c.request('GET', '/v1/models', headers={'authorization': 'Bearer x'}); print(c.getresponse().status)"
+    )
+    with started(built["serve"], options=mounts) as container:
         assert until(container, "python", "-c", asks) == "200\n"
+        assert until(container, "python", "-c", refused) == "401\n"
+        said = subprocess.run(("docker", "logs", container), capture_output=True, text=True, check=True).stderr
         assert stopped(container) == 0
+    assert [json.loads(line)["severity"] for line in said.splitlines()] == ["ERROR"]
 
 
 def test_the_gateway_says_what_is_wrong_with_its_configuration(run: Run, tmp_path: Path) -> None:
@@ -185,11 +196,14 @@ def test_envoy_runs_and_ends_with_0_when_told(built: dict[str, str], tmp_path: P
     if "envoy" not in built:
         pytest.skip("no images were built; envoy")
     config = tmp_path / "envoy.json"
-    config.write_text(json.dumps({"admin": {"address": {"pipe": {"path": "/tmp/admin"}}}}))
+    admin = {"address": {"pipe": {"path": "/tmp/admin"}}}
+    config.write_text(json.dumps({"admin": admin, "application_log_config": LOG_LINES}))
     config.chmod(0o644)
     with started(built["envoy"], options=("--volume", f"{config}:/etc/sluice/envoy.json:ro")) as container:
         until(container, "test", "-S", "/tmp/admin")
         assert stopped(container) == 0
+        said = subprocess.run(("docker", "logs", container), capture_output=True, text=True, check=True).stderr
+    assert {"severity", "time", "message"} <= json.loads(said.splitlines()[-1]).keys()
 
 
 @pytest.mark.parametrize("image", PYTHON)

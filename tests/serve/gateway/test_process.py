@@ -150,6 +150,17 @@ def test_an_answer_that_does_not_end_is_cut_and_logged_as_lost(tmp_path: Path, s
     assert [row["status"] for row in logged(tmp_path, Table.REQUESTS)] == ["lost"]
 
 
+def test_what_it_logs_is_lines_of_json(tmp_path: Path, stub: str) -> None:
+    config = configured(tmp_path, stub)
+    (tmp_path / "keys.json").write_text("no keys")
+    with started(config) as process:
+        assert call(config, "POST", "/v1/chat/completions", ASKED, "sk-x")[0] == 401
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert [(line["severity"], line["message"][:10]) for line in lines] == [("ERROR", "API keys: ")]
+
+
 def test_a_port_that_is_taken_is_said(tmp_path: Path, stub: str) -> None:
     config = configured(tmp_path, stub)
     port = json.loads(config.read_text())["port"]

@@ -1,0 +1,36 @@
+"""Log lines of a service: JSON, one object a line, as Cloud Logging reads it (structured logging: severity, message, time)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+
+class JsonLines(logging.Formatter):
+    """A record as one line; an exception's trace is part of its message, where Error Reporting looks for it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        message = record.getMessage()
+        if record.exc_info:
+            message = f"{message}\n{self.formatException(record.exc_info)}"
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
+        line = {"severity": record.levelname, "time": moment, "logger": record.name, "message": message}
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_json() -> None:
+    """Logs warnings and worse to standard error as JSON, unless this process has set up its logging already."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def message_of(line: str) -> str:
+    """The message of such a line, on one line, also of another program's; a line that is none is its own message."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return line
+    return " ".join(str(found["message"]).split()) if isinstance(found, dict) and "message" in found else line
