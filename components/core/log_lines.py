@@ -1,4 +1,4 @@
-"""Log lines of a service: JSON, one object a line, as Cloud Logging reads it (structured logging: severity, message, time)."""
+"""A service's log lines: JSON, one object a line, as Cloud Logging reads it (severity, message, time)."""
 
 from __future__ import annotations
 
