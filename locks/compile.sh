@@ -42,7 +42,9 @@ image() {
 
 # apart NAME: what cannot or need not agree with the rest, from a list of its own.
 apart() {
-    $uv pip compile "${options[@]}" "${linux[@]}" "containers/$1/requirements.in" -o "containers/$1/requirements.txt"
+    local over=()
+    [ ! -f "containers/$1/overrides.txt" ] || over=(--override "containers/$1/overrides.txt")
+    $uv pip compile "${options[@]}" "${linux[@]}" "${over[@]}" "containers/$1/requirements.in" -o "containers/$1/requirements.txt"
 }
 
 [ "${1:-}" = images ] || everything

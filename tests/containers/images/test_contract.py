@@ -111,7 +111,7 @@ def test_any_user_may_run_it_and_writes_to_tmp_only(image: str, user: str, run: 
     assert done.stdout == f"{user.partition(':')[0]} sluice /tmp /tmp []\n", done.stderr
 
 
-@pytest.mark.parametrize("image", [*STEPS, "serve"])
+@pytest.mark.parametrize("image", PYTHON)
 def test_all_code_in_it_finds_what_it_needs(image: str, run: Run) -> None:
     tried = (
         "import importlib, json, pkgutil, components\n"
