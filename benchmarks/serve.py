@@ -23,8 +23,9 @@ import uvloop
 
 from benchmarks.serve_endpoint import ENDPOINT, Endpoint
 from benchmarks.serve_load import Kind, Load, Outcome, prompts
+from components.core.columns import Row
+from components.core.partitions import batches
 from components.core.request_log import Status, Table, one_a_request
-from components.core.rows import Row
 from components.serve.processes import Processes, free_port
 from components.serve.router import Router
 from components.serve.settings import Serving
@@ -223,7 +224,7 @@ def measured(folder: Path, trial: Trial, seconds: float) -> list[Line]:
         Line(names[name], str(happened[name]), str(count), happened[name] == count) for name, count in asked.items()
     ]
     new = [key for key in endpoint.log.partitions(ENDPOINT, Table.REQUESTS) if key not in before]
-    rows = [row for batch in endpoint.log.batches(new, Table.REQUESTS) for row in batch.to_pylist()]
+    rows = [row for batch in batches(endpoint.log, new, Table.REQUESTS) for row in batch.to_pylist()]
     ours = [row for row in rows if row["messages"] and "load " in row["messages"][0]["content"]]
     return lines + _print(done + held_against(outcomes, ours))
 

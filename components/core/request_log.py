@@ -1,28 +1,26 @@
 """The request log: what was asked and answered behind an endpoint, and what people said about it afterwards.
 
-Two append-only tables of Parquet partitions, whole or not there at all, outside the store of artifacts:
+Two append-only tables of partitions, whole or not there at all, outside the store of artifacts. A partition holds a
+row of JSON a line, compressed by gzip, whose CRC-32 tells of damage:
 
-    <endpoint>/requests/2026-01-31/09/<moment of sealing>-<gateway>-<number>.parquet
+    <endpoint>/requests/2026-01-31/09/<moment of sealing>-<gateway>-<number>.jsonl.gz
     <endpoint>/feedback/2026-01-31/09/…
 
 A partition is never changed. Its name says when its rows were closed; where a crash or a store that was away delayed
 the writing, it turns up later than that. Whoever remembers which partitions it has read reads every row once.
-``components.serve.log`` writes them.
+``components.serve.log`` writes them, without Arrow; ``components.core.partitions`` reads them as its tables.
 """
 
 from __future__ import annotations
 
-import io
+import gzip
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from components.core.columns import FEEDBACK, REQUESTS, Row
 from components.core.errors import InvalidInput
-from components.core.rows import FEEDBACK, REQUESTS, Row
 from components.core.store import Store
 
 
@@ -42,9 +40,8 @@ class Status(StrEnum):
     LOST = "lost"  # the gateway itself ended in between
 
 
-SCHEMAS = {Table.REQUESTS: REQUESTS, Table.FEEDBACK: FEEDBACK}
-
-
+COLUMNS = {Table.REQUESTS: REQUESTS, Table.FEEDBACK: FEEDBACK}
+SUFFIX = ".jsonl.gz"
 MOMENT = "%Y%m%dT%H%M%S.%f"
 """How a moment of the log, in UTC, is written in a name; `Z` follows."""
 _SEALED = re.compile(r"/(\d{8}T\d{6}\.\d{6}Z)-[^/]*$")
@@ -60,39 +57,20 @@ class RequestLog:
 
     def key(self, endpoint: str, table: Table, sealed: datetime, name: str) -> str:
         """Where a partition that was sealed at that moment (UTC) lies."""
-        return f"{endpoint}/{table}/{sealed:%Y-%m-%d/%H}/{sealed:{MOMENT}}Z-{name}.parquet"
+        return f"{endpoint}/{table}/{sealed:%Y-%m-%d/%H}/{sealed:{MOMENT}}Z-{name}{SUFFIX}"
 
     def partitions(self, endpoint: str, table: Table, since: datetime | None = None) -> list[str]:
         """The keys of all partitions in the order of their sealing; only those of the hours from ``since`` on."""
-        found = [key for key in self.store.list(f"{endpoint}/{table}") if key.endswith(".parquet")]
+        found = [key for key in self.store.list(f"{endpoint}/{table}") if key.endswith(SUFFIX)]
         if since is None:
             return found
         first = f"{endpoint}/{table}/{since - timedelta(hours=1):%Y-%m-%d/%H}"
         return [key for key in found if key >= first]
 
-    def read(self, key: str, table: Table) -> pa.Table:
-        """A partition in the columns that this code knows. Raises InvalidInput for one that cannot be read."""
-        try:
-            found = pq.read_table(io.BytesIO(self.store.read(key)), page_checksum_verification=True)
-            found.validate(full=True)
-            return found.select(SCHEMAS[table].names).cast(SCHEMAS[table])
-        except (pa.ArrowException, KeyError, ValueError, OSError) as error:
-            raise InvalidInput(
-                f"request log {self.store.uri}: {key} cannot be read: {error}; bring it back from a copy,"
-                " or move it away"
-            ) from error
-
-    def write(self, key: str, table: Table, rows: pa.Table) -> None:
-        """Writes a partition whole. Raises Failed."""
-        buffer = pa.BufferOutputStream()
-        known = rows.select(SCHEMAS[table].names).cast(SCHEMAS[table])
-        pq.write_table(known, buffer, compression="zstd", write_page_checksum=True)
-        self.store.write(key, buffer.getvalue().to_pybytes())
-
-    def batches(self, keys: Collection[str], table: Table) -> Iterator[pa.RecordBatch]:
-        """The rows of partitions, as a stream."""
-        for key in sorted(keys):
-            yield from self.read(key, table).to_batches()
+    def write(self, key: str, rows: Iterable[bytes]) -> None:
+        """Writes a partition whole, of rows in JSON, without line breaks. Raises Failed."""
+        # Without a time, the same rows are the same bytes.
+        self.store.write(key, gzip.compress(b"".join(row + b"\n" for row in rows), mtime=0))
 
 
 def sealed(key: str) -> datetime | None:

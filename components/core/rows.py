@@ -8,69 +8,38 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.canonical import canonical_json, digest_of_sorted
+from components.core.columns import FEEDBACK, REQUESTS, Cell
+from components.core.columns import Row as Row  # whoever has rows of any kind takes it from here
 from components.core.manifest import Kind, Shard
 from components.core.store import Store
 
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-REQUESTS = pa.schema(
-    [
-        ("request_id", pa.string()),  # given out by the gateway, which knows its own again
-        ("attempt", pa.int32()),  # 1; higher where the router tried again: the highest is the one that was answered
-        ("conversation_id", pa.string()),
-        ("unit", pa.string()),  # the user, hashed with a salt
-        ("key", pa.string()),  # name of the API key
-        ("endpoint", pa.string()),
-        ("experiment", pa.string()),
-        ("arm", pa.string()),
-        ("model", pa.string()),  # digest of the model's manifest
-        ("prompt_version", pa.string()),
-        ("kind", pa.string()),  # chat or completion
-        ("started", pa.string()),  # UTC, ISO 8601 with microseconds
-        ("ended", pa.string()),
-        ("messages", MESSAGES),  # a completion's prompt is one message of the user
-        ("parameters", pa.string()),  # canonical JSON: all else that the client asked for
-        ("features", pa.string()),  # canonical JSON: what was served to the prompt; `{}`
-        ("response", pa.string()),
-        ("status", pa.string()),  # answered, failed, cut or lost
-        ("http_status", pa.int32()),
-        ("error", pa.string()),
-        ("finish_reason", pa.string()),
-        ("prompt_tokens", pa.int32()),
-        ("completion_tokens", pa.int32()),
-        ("latency_ms", pa.float64()),
-        ("first_token_ms", pa.float64()),
-        ("sampling_probability", pa.float64()),
-        ("redactions", pa.int32()),  # pieces of personal data that were taken out before this was written
-        ("mirrored", pa.bool_()),
-    ]
-)
-FEEDBACK = pa.schema(
-    [
-        ("feedback_id", pa.string()),
-        ("request_id", pa.string()),
-        ("unit", pa.string()),
-        ("key", pa.string()),
-        ("role", pa.string()),  # user or trusted, as the API key says
-        ("endpoint", pa.string()),
-        ("at", pa.string()),  # UTC, ISO 8601 with microseconds
-        ("good", pa.bool_()),  # whether the answer was right; null where nobody said
-        ("correction", pa.string()),  # what it should have been; null where nobody said
-        ("comment", pa.string()),
-        ("redactions", pa.int32()),
-    ]
-)
+_TYPES: dict[Cell, pa.DataType] = {
+    "string": pa.string(),
+    "int32": pa.int32(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "messages": MESSAGES,
+}
+
+
+def schema_of(columns: Mapping[str, Cell]) -> pa.Schema:
+    """Columns that are said in words, as Arrow has them."""
+    return pa.schema([(name, _TYPES[cell]) for name, cell in columns.items()])
+
+
 LABELLED = pa.schema(
     [
-        *FEEDBACK,
+        *schema_of(FEEDBACK),
         ("messages", MESSAGES),  # of the request
         ("response", pa.string()),
         ("model", pa.string()),
@@ -122,15 +91,13 @@ SCHEMAS: dict[Kind, pa.Schema] = {
             ("score", pa.float64()),
         ]
     ),
-    Kind.REQUESTS: REQUESTS,
+    Kind.REQUESTS: schema_of(REQUESTS),
     Kind.FEEDBACK: LABELLED,
     Kind.REPORT: pa.schema([("id", pa.string()), ("name", pa.string()), ("value", pa.string())]),
 }
 REJECTS = pa.schema([("id", pa.string()), ("reason", pa.string()), ("detail", pa.string()), ("row", pa.string())])
 SHARD_BYTES = 32 * 1024 * 1024
 BATCH_ROWS, BATCH_BYTES = 4096, 4 * 1024 * 1024
-
-Row = dict[str, Any]
 
 
 class RowWriter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from components.core.attempt import Attempt, Draft
 from components.core.canonical import canonical_json, sha256
 from components.core.endpoint import EndpointState, open_endpoints
 from components.core.manifest import Kind, Manifest, ModelFacts, Reference
-from components.core.request_log import SCHEMAS, RequestLog, Table
+from components.core.request_log import RequestLog, Table
 from components.core.settings import StepSettings
 from components.core.store import Store
 
@@ -165,12 +162,8 @@ def write_partition(
     endpoint: str = ENDPOINT,
 ) -> str:
     """Puts rows into the log as one partition, and says its key."""
-    buffer = io.BytesIO()
-    pq.write_table(
-        pa.Table.from_pylist(list(rows), schema=SCHEMAS[table]), buffer, compression="zstd", write_page_checksum=True
-    )
     key = log.key(endpoint, table, sealed, name)
-    log.store.write(key, buffer.getvalue())
+    log.write(key, [json.dumps(row).encode() for row in rows])
     return key
 
 

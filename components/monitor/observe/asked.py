@@ -18,6 +18,7 @@ from components.core.attempt import Attempt
 from components.core.errors import InvalidInput
 from components.core.manifest import read_manifest
 from components.core.moment import parse_moment
+from components.core.partitions import read_partition
 from components.core.request_log import RequestLog, Status, Table, worth
 from components.core.rows import Row, RowWriter
 from components.monitor.observe.records import Window
@@ -95,7 +96,7 @@ def write(log: RequestLog, asked: Asked, writer: RowWriter, wanted: set[str]) ->
         by_key.setdefault(place.key, []).append(place.row)
     found: dict[str, Row] = {}
     for key, rows in sorted(by_key.items()):
-        table = _finite(log.read(key, Table.REQUESTS).take(pa.array(sorted(rows))))
+        table = _finite(read_partition(log, key, Table.REQUESTS).take(pa.array(sorted(rows))))
         writer.write(table)
         found |= _picked(table, wanted)
     return found

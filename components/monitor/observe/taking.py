@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from components.core.errors import InvalidInput
 from components.core.moment import parse_moment
+from components.core.partitions import read_partition
 from components.core.request_log import RequestLog, Table, sealed
 from components.core.store import Store
 from components.monitor.observe.records import Window, ended, last_window, window_at, windows
@@ -36,7 +37,7 @@ class Taking:
     def read(self, log: RequestLog, key: str, table: Table) -> pa.Table | None:
         """A partition; None for one that cannot be read, which is kept in mind."""
         try:
-            return log.read(key, table)
+            return read_partition(log, key, table)
         except InvalidInput as error:
             self.unreadable[key] = str(error)
             return None

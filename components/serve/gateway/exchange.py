@@ -9,9 +9,9 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Protocol
 
+from components.core.columns import REQUESTS, Row
 from components.core.errors import InvalidInput, SluiceError
 from components.core.request_log import Status
-from components.core.rows import REQUESTS, Row
 from components.serve.api_keys import ApiKey
 from components.serve.gateway.answer import Answer
 from components.serve.gateway.asked import Asked
@@ -171,7 +171,7 @@ class Exchange:
     def _row(self, key: ApiKey, identity: Identity) -> Row:
         """All columns; what is not known yet is null."""
         attempt = self.call.header(b"x-envoy-attempt-count")
-        row: Row = dict.fromkeys(REQUESTS.names)
+        row: Row = dict.fromkeys(REQUESTS)
         row.update(
             request_id=self.id,
             attempt=min(max(int(attempt), 1), _MOST_ATTEMPTS) if _ATTEMPT.fullmatch(attempt) else 1,

@@ -13,8 +13,8 @@ from pathlib import Path
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic_core import to_json
 
+from components.core.columns import Row
 from components.core.errors import SluiceError
-from components.core.rows import Row
 from components.serve.api_keys import ApiKey, KeyRing
 from components.serve.gateway.asked import asked_from, feedback_from, parse, unknown_model
 from components.serve.gateway.call import Call, Receive, Scope, Send

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from components.core.columns import Row
 from components.core.errors import Failed, InvalidInput
 from components.core.request_log import RequestLog, Table
-from components.core.rows import Row
 from components.serve.log.recovery import RESERVE, locked, lost, recover, withheld
 from components.serve.log.redaction import COLUMNS, Known, Redaction, length, redacted
 from components.serve.log.redactor import Redactor

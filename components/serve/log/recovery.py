@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from components.core.alone import held
+from components.core.columns import Row
 from components.core.errors import Failed, Refused
 from components.core.request_log import Status
-from components.core.rows import Row
 from components.core.whole_file import sync_folder
 from components.serve.log.segment import Mark, Name, Segment, failed, read
 

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic_core import from_json
 
 from components.core.canonical import canonical_json
+from components.core.columns import Row
 from components.core.errors import InvalidInput
 from components.core.personal_data import PersonalData, may_hold, personal_data, replaced
-from components.core.rows import Row
 
 _TEXTS = ("conversation_id", "response", "error", "correction", "comment")
 _JSON = ("parameters", "features")

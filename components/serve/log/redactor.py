@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from queue import PriorityQueue
 from threading import Thread
 
-from components.core.rows import Row
+from components.core.columns import Row
 from components.serve.log.redaction import Known, Redaction, length
 
 SHORT = 65_536

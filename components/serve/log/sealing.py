@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
-from pyarrow import json
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
-from components.core.errors import Failed, SluiceError
-from components.core.request_log import SCHEMAS, RequestLog, Table
+from components.core.errors import Failed, InvalidInput, SluiceError
+from components.core.request_log import COLUMNS, RequestLog, Table
 from components.core.whole_file import sync_folder
 from components.serve.log.recovery import Keys, kept_name, lost_rows
-from components.serve.log.segment import TABLES, Mark, Name, read
+from components.serve.log.segment import AT_ONCE, TABLES, Mark, Name, check, read
 
 MOST_PAUSE = 30.0
 """Longest time between two tries to write to a request log that is away (seconds)."""
@@ -141,7 +140,8 @@ def seal(path: Path, log: RequestLog, endpoint: str, lost: Keys = frozenset()) -
 
 def _write(path: Path, log: RequestLog, table: Table, key: str, lines: list[bytes]) -> None:
     if lines and not log.store.exists(key):
-        log.write(key, table, _table(path, lines, table))
+        _check(path, lines, table)
+        log.write(key, lines)
 
 
 def _number(path: Path) -> int:
@@ -155,14 +155,17 @@ def _unlink(path: Path) -> None:
     sync_folder(path.parent)
 
 
-def _table(path: Path, lines: list[bytes], table: Table) -> pa.Table:
-    """Rows in JSON as Arrow's. Arrow's own reader lets other threads run meanwhile; ``from_pylist`` would not."""
-    data = b"\n".join(lines)
-    try:
-        return json.read_json(
-            pa.BufferReader(data),
-            read_options=json.ReadOptions(use_threads=False, block_size=len(data) + 1),
-            parse_options=json.ParseOptions(explicit_schema=SCHEMAS[table], unexpected_field_behavior="ignore"),
-        )
-    except pa.ArrowException as error:
-        raise Failed(f"request log: the rows of {path} cannot be read: {error}; another version wrote them") from error
+def _check(path: Path, lines: list[bytes], table: Table) -> None:
+    """Raises Failed for a row with which nobody could read its partition, and leaves other threads their turn."""
+    for at, line in enumerate(lines, 1):
+        try:
+            row = from_json(line, allow_inf_nan=False)
+            if not isinstance(row, dict):
+                raise ValueError("one is no JSON object")
+            check({name: value for name, value in row.items() if name in COLUMNS[table]}, table)
+        except (ValueError, InvalidInput) as error:
+            raise Failed(
+                f"request log: the rows of {path} cannot be read: {error}; another version wrote them"
+            ) from error
+        if at % AT_ONCE == 0:
+            time.sleep(0)

@@ -14,6 +14,7 @@ import re
 import struct
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -21,16 +22,15 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from pydantic_core import PydanticSerializationError, to_json
 
+from components.core.columns import Cell, Row
 from components.core.errors import Failed, InvalidInput
-from components.core.request_log import MOMENT, SCHEMAS, Table
-from components.core.rows import MESSAGES, Row
+from components.core.request_log import COLUMNS, MOMENT, Table
 from components.core.whole_file import sync_folder
 
 MAGIC = b"\xffSLC"  # 0xff stands in no UTF-8 text
-_AT_ONCE = 64
+AT_ONCE = 64
 """Records that are read before other threads get their turn: the interpreter would let an event loop wait 5 ms."""
 _LOG = logging.getLogger(__name__)
 _HEAD = struct.Struct(">4scII")
@@ -184,7 +184,7 @@ def read(path: Path) -> Records:
             whole += end - at
             at = end
             count += 1
-            if count % _AT_ONCE == 0:
+            if count % AT_ONCE == 0:
                 time.sleep(0)
         else:
             at = data.find(MAGIC, at + 1)
@@ -193,15 +193,13 @@ def read(path: Path) -> Records:
 
 def check(row: Row, table: Table) -> None:
     """Raises InvalidInput for a row that the table cannot hold: it would stop all rows of its segment later."""
-    columns = _COLUMNS[table]
+    columns = COLUMNS[table]
     for name, value in row.items():
-        fits = columns.get(name)
-        if fits is None:
+        cell = columns.get(name)
+        if cell is None:
             raise InvalidInput(f"request log: {table} has no column {name!r}; it has {', '.join(columns)}")
-        if value is not None and not fits(value):
-            raise InvalidInput(
-                f"request log: {table}.{name} cannot be {repr(value)[:80]}; it is {SCHEMAS[table].field(name).type}"
-            )
+        if value is not None and not _FITS[cell](value):
+            raise InvalidInput(f"request log: {table}.{name} cannot be {repr(value)[:80]}; it is {cell}")
 
 
 def failed(path: Path, error: OSError) -> Failed:
@@ -225,11 +223,10 @@ def _are_messages(value: Any) -> bool:
     )
 
 
-_FITS = {
-    pa.string(): lambda value: isinstance(value, str),
-    pa.int32(): lambda value: type(value) is int and -(2**31) <= value < 2**31,
-    pa.float64(): _is_number,
-    pa.bool_(): lambda value: isinstance(value, bool),
-    MESSAGES: _are_messages,
+_FITS: dict[Cell, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "int32": lambda value: type(value) is int and -(2**31) <= value < 2**31,
+    "float64": _is_number,
+    "bool": lambda value: isinstance(value, bool),
+    "messages": _are_messages,
 }
-_COLUMNS = {table: {column.name: _FITS[column.type] for column in schema} for table, schema in SCHEMAS.items()}

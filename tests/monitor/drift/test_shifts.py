@@ -159,7 +159,7 @@ def test_what_observe_could_not_read_reaches_the_figures(loop) -> None:
     model = loop.train()
     loop.serve(model)
     until = loop.traffic(0, model)
-    loop.log.store.write(f"{ENDPOINT}/requests/2026-01-05/00/20260105T000000.000000Z-x.parquet", b"PAR1")
+    loop.log.store.write(f"{ENDPOINT}/requests/2026-01-05/00/20260105T000000.000000Z-x.jsonl.gz", b"\x1f\x8b")
     assert codes(loop.figures(until)) == ["unreadable"]
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
+from components.core.columns import Row
 from components.core.errors import Failed, InvalidInput
-from components.core.rows import Row
 from components.serve.api_keys import new_key
 from components.serve.gateway.config import GatewayConfig
 from components.serve.gateway.gateway import Gateway

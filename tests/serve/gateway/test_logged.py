@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from components.core.columns import FEEDBACK, REQUESTS
 from components.core.errors import Failed, InvalidInput
 from components.core.request_log import Table
-from components.core.rows import FEEDBACK, REQUESTS
 from components.serve.api_keys import new_key
 from components.serve.log.segment import check
 from tests.serve.gateway.case import ENDPOINT, MANY, MODEL, Case, FakeJournal, error_code, running, wait_until
@@ -22,7 +22,7 @@ from tests.serve.gateway.case import ENDPOINT, MANY, MODEL, Case, FakeJournal, e
 def test_a_row_says_all_of_a_request(case: Case) -> None:
     case.chat("hello there", user="anna", temperature=0.5, metadata={"conversation_id": "c1"})
     (row,) = case.journal.rows
-    assert list(row) == REQUESTS.names
+    assert list(row) == list(REQUESTS)
     check(row, Table.REQUESTS)
     expected = {
         "attempt": 1, "conversation_id": "c1", "key": "app", "endpoint": ENDPOINT, "model": MODEL, "kind": "chat",
@@ -175,7 +175,7 @@ def test_a_persons_word_is_logged(case: Case) -> None:
     request_id = case.journal.rows[0]["request_id"]
     assert word(case, request_id=answer["id"], good=False, correction="card", comment="no", user="ben") == 200
     (row,) = case.journal.words
-    assert set(row) == set(FEEDBACK.names)
+    assert set(row) == set(FEEDBACK)
     check(row, Table.FEEDBACK)
     expected = {"request_id": request_id, "key": "app", "role": "user", "endpoint": ENDPOINT, "good": False}
     assert {name: row[name] for name in expected} == expected

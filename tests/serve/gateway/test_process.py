@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from components.core.partitions import batches
 from components.core.request_log import RequestLog, Table
 from components.serve.api_keys import new_key
 from components.serve.processes import free_port
@@ -77,7 +78,7 @@ def status(config: Path, path: str) -> int:
 
 def logged(folder: Path, table: Table) -> list[dict[str, Any]]:
     log = RequestLog(str(folder / "requests"))
-    return [row for batch in log.batches(log.partitions(ENDPOINT, table), table) for row in batch.to_pylist()]
+    return [row for batch in batches(log, log.partitions(ENDPOINT, table), table) for row in batch.to_pylist()]
 
 
 def test_it_serves_and_all_that_it_answered_is_in_partitions_when_it_has_ended(tmp_path: Path, stub: str) -> None:
@@ -207,7 +208,10 @@ def test_how_it_is_called_is_said(arguments: list[str]) -> None:
     assert "usage:" in run.stderr or "cannot be read" in run.stderr
 
 
-def test_starting_loads_nothing_that_it_does_not_need() -> None:
-    code = "import components.serve.gateway.server, sys; print(*{name.split('.')[0] for name in sys.modules})"
+@pytest.mark.parametrize("module", ["gateway.server", "supervisor"])
+def test_starting_loads_nothing_that_it_does_not_need(module: str) -> None:
+    code = f"import components.serve.{module}, sys; print(*{{name.split('.')[0] for name in sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"pandas", "torch", "transformers", "kfp", "evidently", "scipy", "mlflow"} & set(loaded)
+    # The image of both holds none of these.
+    unwanted = {"pandas", "torch", "transformers", "kfp", "evidently", "scipy", "mlflow", "pyarrow", "numpy", "envoy"}
+    assert not unwanted & set(loaded)

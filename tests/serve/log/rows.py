@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.core.partitions import batches
 from components.core.request_log import RequestLog, Table
 
 ENDPOINT = "helpdesk"
@@ -35,4 +36,4 @@ def word(name: str, **cells: Any) -> dict[str, Any]:
 def logged(log: RequestLog, table: Table = Table.REQUESTS) -> list[dict[str, Any]]:
     """All rows of all partitions."""
     keys = log.partitions(ENDPOINT, table)
-    return [row for batch in log.batches(keys, table) for row in batch.to_pylist()]
+    return [row for batch in batches(log, keys, table) for row in batch.to_pylist()]

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import pytest
 
+from components.core.columns import Row
 from components.core.request_log import RequestLog, Table
-from components.core.rows import Row
 from components.serve.log.journal import ON_THE_LOOP, Journal
 from components.serve.log.redaction import Known, Redaction
 from components.serve.log.redactor import SHORT, Redactor

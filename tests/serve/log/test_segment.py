@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from components.core.errors import InvalidInput
-from components.core.request_log import SCHEMAS, RequestLog, Table
+from components.core.errors import Failed, InvalidInput
+from components.core.partitions import SCHEMAS
+from components.core.request_log import RequestLog, Table
 from components.serve.log.sealing import seal
 from components.serve.log.segment import MAGIC, Mark, Name, Segment, check, frame, read
 from tests.serve.log.rows import begun, ended, logged, word
@@ -136,6 +139,24 @@ def test_whatever_a_row_holds_its_partition_holds(rows: list, tmp_path_factory: 
     assert logged(log) == expected
 
 
+@pytest.mark.parametrize("record", [b"null", b"[1]", b'{"request_id":"a"', b'{"attempt":"x"}', b'{"latency_ms":NaN}'])
+def test_a_record_with_which_no_partition_could_be_read_stops_the_sealing(tmp_path: Path, record: bytes) -> None:
+    path, log = tmp_path / str(Name(3, NOON, "gw")), RequestLog(str(tmp_path / "log"))
+    head = struct.pack(">4scII", MAGIC, b"r", len(record), zlib.crc32(record, zlib.crc32(b"r")))
+    path.write_bytes(frame(Mark.REQUEST, ended("a")) + head + record)
+    with pytest.raises(Failed, match=r"cannot be read: .+; another version wrote them"):
+        seal(path, log, "helpdesk")
+    assert log.partitions("helpdesk", Table.REQUESTS) == []
+    assert path.exists()
+
+
+def test_a_column_of_another_version_stops_nothing(tmp_path: Path) -> None:
+    path, log = tmp_path / str(Name(3, NOON, "gw")), RequestLog(str(tmp_path / "log"))
+    path.write_bytes(frame(Mark.REQUEST, ended("a", colour=["red"])))
+    seal(path, log, "helpdesk")
+    assert [row["request_id"] for row in logged(log)] == ["a"]
+
+
 def test_a_segment_without_rows_makes_no_partition(tmp_path: Path) -> None:
     path = tmp_path / str(Name(1, NOON, "gw"))
     path.write_bytes(frame(Mark.BEGUN, begun("a")))
@@ -158,7 +179,7 @@ def test_sealed_again_after_a_kill_there_is_one_partition(tmp_path: Path) -> Non
         seal(path, log, "helpdesk")
     assert [row["request_id"] for row in logged(log)] == ["a"]
     assert [row["feedback_id"] for row in logged(log, Table.FEEDBACK)] == ["f-a"]
-    assert "20260131T120000.000005Z-gw-000000003.parquet" in log.partitions("helpdesk", Table.REQUESTS)[0]
+    assert "20260131T120000.000005Z-gw-000000003.jsonl.gz" in log.partitions("helpdesk", Table.REQUESTS)[0]
 
 
 def test_what_is_torn_is_told_and_the_rest_is_sealed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

