@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup lock demo test test-long test-images check format generate bench bench-gate bench-serve bench-monitor clean \
-	images images-push images-bases images-lint infra-check dockerd \
+	images images-push images-bases images-lint infra-check infra-access dockerd \
 	ci-lint ci-lock-tools ci-terraform ci-plan ci-variable ci-images ci-sign ci-promote ci-lock ci-deploy
 
 python := .venv/bin/python
@@ -103,6 +103,9 @@ ci-deploy: setup ## deploys what is checked out (ENV=dev STATE=bucket COMMIT=sha
 
 infra-check: setup ## looks through Terraform for what checkov knows to be unsafe
 	@infra/terraform/check.sh
+
+infra-access: setup ## writes docs/reference/access.md, who can reach what, out of a plan that no cloud sees
+	@$(python) -m tests.infra.access_page
 
 dockerd: ## a Docker daemon of one's own out of Debian's packages (STOP=1 ends it)
 	@containers/dockerd.sh $(if $(STOP),stop,start)

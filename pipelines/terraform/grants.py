@@ -142,13 +142,19 @@ def email_of(account: Resource) -> str:
 
 def own_roles(plan: Plan) -> dict[str, frozenset[str]]:
     """The project's own roles, by their ids, with what each permits."""
-    made = plan.of_type("google_project_iam_custom_role", "google_organization_iam_custom_role")
-    for one in made:
+    found: dict[str, frozenset[str]] = {}
+    for one in plan.of_type("google_project_iam_custom_role", "google_organization_iam_custom_role"):
         if one.waits("permissions") or one.waits("role_id"):
             raise InvalidInput(
                 f"{one.address}: its permissions are not known before it is applied; write them as a list"
             )
-    return {one.values["role_id"]: frozenset(one.values["permissions"]) for one in made}
+        permits, name = frozenset(one.values["permissions"]), one.values["role_id"]
+        if patterns := sorted(each for each in permits if "*" in each):
+            raise InvalidInput(f"{one.address}: {', '.join(patterns)} is no permission; write out each that is meant")
+        if name in found:
+            raise InvalidInput(f"{one.address}: another role is called {name} too; rename one of them")
+        found[name] = permits
+    return found
 
 
 def grants_of(plan: Plan, roles: Roles, names: Names) -> list[Grant]:

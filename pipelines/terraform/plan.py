@@ -58,8 +58,10 @@ class Plan:
         return told if isinstance(told, dict) else {}
 
     def constant(self, variable: str) -> str | None:
-        """What a module is given for a variable, the same wherever it is given; None where nothing is."""
+        """What a variable of the plan or of a module is given, the same wherever it is given; None where nothing is."""
         given = {value for module in _modules(self._root) for value in _constants(module, variable)}
+        if isinstance(told := self._document.get("variables", {}).get(variable, {}).get("value"), str):
+            given.add(told)
         return given.pop() if len(given) == 1 else None
 
     def referred(self, resource: Resource, attribute: str, types: tuple[str, ...]) -> list[Resource]:

@@ -41,7 +41,6 @@ class Rule(located_yaml.Part):
     through: tuple[str, ...] = ()
     must: tuple[str, ...] = ()
     optional: bool = False
-    one_of: str = ""
 
 
 class Promise(located_yaml.Table):
@@ -107,26 +106,16 @@ class Check:
     def held(self) -> list[Held]:
         """Each rule with the things of this plan that it is about."""
         found = [Held(rule, self._things(rule), self._only(rule)) for rule in self.promise.rules]
-        for group in {held.rule.one_of for held in found} - {""}:
-            if not any(held.things for held in found if held.rule.one_of == group):
-                names = " or ".join(held.rule.thing for held in found if held.rule.one_of == group)
-                raise InvalidInput(f"terraform plan: there is no {names}, so nothing says who may write {group}")
         return [held for held in found if held.things]
 
     def _things(self, rule: Rule) -> tuple[Thing, ...]:
         kind, _, rest = rule.thing.partition(" ")
         name, _, prefix = rest.partition(", ")
-        wanted = Thing(kind, name, prefix)
-        if kind == "database":
-            holders = [one for one in self.reach.plan.of_type("google_sql_database") if one.values["name"] == name]
-            found = tuple(thing_named(kind, str(one.values["instance"]), self.reach.names) for one in holders)
-        elif name == "of Vertex AI":
-            return (wanted,)
-        else:
-            found = (wanted,) if any((one.kind, one.name) == (kind, name) for one in self.reach.things) else ()
-        if not found and not rule.optional and not rule.one_of:
+        if name == "of Vertex AI" or any((one.kind, one.name) == (kind, name) for one in self.reach.things):
+            return (Thing(kind, name, prefix),)
+        if not rule.optional:
             raise InvalidInput(f"terraform plan: there is no {rule.thing}, so nothing says who may {rule.may} there")
-        return found
+        return ()
 
     def _only(self, rule: Rule) -> frozenset[str] | None:
         if rule.only is None:
@@ -180,9 +169,9 @@ class Check:
                 yield f"{grant.member} has {grant.role} ({grant.address}); give a role for what it does"
             if grant.member.startswith(_EVERYBODY):
                 yield f"{grant.thing} is open to {grant.member} ({grant.role}, {grant.address}); name who needs it"
-        registry = str(self.reach.plan.environment.get("registry", "vertex://"))
-        if not registry.startswith("vertex://"):
-            yield f"the registry is {registry}: whoever may call it moves aliases; name Vertex AI's, vertex://PROJECT/REGION"
+        for name, begins, reason in _PLACES:
+            if not (place := str(self.reach.plan.environment.get(name, begins))).startswith(begins):
+                yield f"the environment's {name}: {place}: {reason}"
         for one in self.reach.plan.resources:
             if reason := _forbidden(one):
                 yield f"{one.address}: {reason}"
@@ -192,6 +181,11 @@ class Check:
         return [one for one in keys if one.text("purpose") == "ASYMMETRIC_SIGN"]
 
 
+_PLACES = (
+    ("registry", "vertex://", "whoever may call it moves aliases; name Vertex AI's, vertex://PROJECT/REGION"),
+    ("endpoints", "gs://", "who may write there is in no plan; name a folder of the bucket state"),
+)
+"""Where the environment keeps what IAM is to keep: how the address begins, and why another one will not do."""
 _SIGN = Rule(may="sign", thing="key of a person", only=())
 
 

@@ -54,9 +54,8 @@ class Terraform:
         self.run(folder, "init", "-backend=false", "-input=false", "-no-color")
         assert "0 failed" in self.run(folder, "test", "-no-color")
 
-    def plan(self, name: str, *words: str) -> dict[str, Any]:
-        """The plan of an environment that is not there yet, as ``terraform show -json`` tells it; without a backend."""
-        folder = f"envs/{name}"
+    def plan(self, folder: str, *words: str) -> dict[str, Any]:
+        """The plan of what is not there yet, as ``terraform show -json`` tells it; without a backend."""
         (self.root / folder / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
         self.run(folder, "init", "-input=false", "-no-color")
         self.run(folder, "plan", "-input=false", "-no-color", "-out", "this.tfplan", *words)
@@ -92,7 +91,7 @@ def prepared(place: Path) -> Terraform:
 
 def planned(terraform: Terraform, name: str) -> dict[str, Any]:
     """The whole plan of an environment, with images for its services."""
-    return terraform.plan(name, "-var", f"images={json.dumps(IMAGES)}")
+    return terraform.plan(f"envs/{name}", "-var", f"images={json.dumps(IMAGES)}")
 
 
 def resources(plan: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipelines import catalogue
-from pipelines.terraform import access_page, promise, roles
+from pipelines.terraform import promise, roles
 from pipelines.terraform.cost import idle_prices, not_counted
 from pipelines.terraform.plan import Plan
 from pipelines.terraform.promise import Check
 from pipelines.terraform.reach import Reach
+from tests.infra.access_page import OF, PAGE, checked, page
 from tests.infra.terraform import ENVIRONMENTS, planned, prepared
 
-PAGE = catalogue.ROOT.parent / "docs/reference/access.md"
 Planned = Callable[[str], dict[str, Any]]
 
 
@@ -28,15 +28,29 @@ def plan_of(tmp_path_factory: pytest.TempPathFactory) -> Planned:
     return cache(lambda name: planned(terraform, name))
 
 
-def checked(document: dict[str, Any]) -> Check:
-    return Check(Reach(Plan(json.dumps(document)), roles.listed()), promise.written())
-
-
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_an_environment_keeps_the_first_promise(plan_of: Planned, name: str) -> None:
     check = checked(plan_of(name))
     assert check.breaches() == []
     assert [grant.address for grant in check.reach.grants if not grant.sure] == [], "every condition is understood"
+
+
+def test_the_bucket_of_terraforms_own_state_is_the_admins(tmp_path: Path) -> None:
+    given = {"project": "sluice-example-dev", "region": "europe-west4", "admins": "sluice-admins@example.com"}
+    words = [word for name, value in given.items() for word in ("-var", f"{name}={value}")]
+    document = prepared(tmp_path).plan("bootstrap", *words)
+    rules = promise.written()
+    about_it = rules.model_copy(update={"rules": tuple(one for one in rules.rules if "bucket terraform" in one.thing)})
+
+    def check(document: dict[str, Any]) -> Check:
+        return Check(Reach(Plan(json.dumps(document)), roles.listed()), about_it)
+
+    assert [str(held.things[0]) for held in check(document).held] == ["bucket terraform", "bucket terraform"]
+    assert check(document).breaches() == []
+    text = json.dumps(document).replace("group:sluice-admins@", "group:everybody@")
+    assert [one.partition(" (")[0] for one in check(json.loads(text)).breaches()] == [
+        "group:everybody@example.com → write: bucket terraform", "group:everybody@example.com → read: bucket terraform",
+    ]  # fmt: skip
 
 
 def test_a_grant_that_is_added_to_the_real_plan_is_found(plan_of: Planned) -> None:
@@ -61,8 +75,8 @@ def test_a_grant_that_is_added_to_the_real_plan_is_found(plan_of: Planned) -> No
 
 
 def test_the_page_is_that_of_the_plan(plan_of: Planned) -> None:
-    page = access_page.page(checked(plan_of("prod")), "prod", str(roles.listed().date))
-    assert PAGE.read_text() == page, "stale; `sluice env access PLAN.json > docs/reference/access.md` writes it"
+    assert PAGE.read_text() == page(plan_of(OF)), "stale; `make infra-access` writes it"
+    assert "infra-access: setup" in (PAGE.parents[2] / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)

@@ -25,6 +25,7 @@ module "environment" {
   protection_level = "SOFTWARE"
   database         = { tier = "db-f1-micro" }
   approvers        = {}
+  key_versions     = {} # such as { release = 2 } once a new version signs; 1 where nothing is said
   refs             = ["refs/heads/main"]
 
   keep_requests_days = 30

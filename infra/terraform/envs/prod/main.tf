@@ -25,6 +25,7 @@ module "environment" {
   protection_level = "HSM"
   database         = { tier = "db-custom-2-7680", disk_gb = 50, replicated = true }
   approvers        = { anna = "user:anna@example.com", ben = "user:ben@example.com" }
+  key_versions     = {} # such as { release = 2 } once a new version signs; 1 where nothing is said
   refs             = ["refs/tags/v*"]
 
   keep_requests_days = 180

@@ -25,6 +25,7 @@ module "environment" {
   protection_level = "SOFTWARE"
   database         = { tier = "db-g1-small" }
   approvers        = { anna = "user:anna@example.com", ben = "user:ben@example.com" }
+  key_versions     = {} # such as { release = 2 } once a new version signs; 1 where nothing is said
   refs             = ["refs/tags/v*"]
 
   keep_requests_days = 30

@@ -61,11 +61,5 @@ locals {
     delete_after_days = lookup(local.delete_after_days, name, null)
     # A deleted request is to be gone; an older version of the trust roots or of what should serve is to be had.
     keep_old_versions_days = lookup({ requests = 1, trust = 365, state = 365 }, name, 30)
-  } if name != "state" || !local.database }
-
-  # In a database instead: who logs in. What each may do there is granted in SQL, see ../state/README.md.
-  endpoint_users = merge(
-    { for name in ["lifecycle", "release", "monitor", "submit", "serve"] : name => local.accounts[name] },
-    { for name, member in var.approvers : "approver-${name}" => member },
-  )
+  } }
 }

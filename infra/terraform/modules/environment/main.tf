@@ -14,7 +14,6 @@ locals {
   accounts = module.identities.members
   # The members of `accounts` that a recipe's secrets may be opened to: steps, what serves and the dispatcher.
   secrets  = { for secret, readers in var.secrets : secret => { for reader in readers : reader => local.accounts[reader] } }
-  database = var.endpoints_in == "database"
   services = var.images != null
 }
 
@@ -40,6 +39,7 @@ module "kms" {
   protection_level  = var.protection_level
   signers           = { release = local.accounts.release, monitor = local.accounts.monitor }
   approvers         = var.approvers
+  versions          = var.key_versions
   public_key_viewer = module.identities.groups.admins
   encrypters        = local.agents
   depends_on        = [module.services]
@@ -110,8 +110,7 @@ module "state" {
   disk_gb    = var.database.disk_gb
   replicated = var.database.replicated
   protected  = var.protected
-  endpoints  = local.database
-  users      = merge({ mlflow = local.accounts.mlflow }, local.database ? local.endpoint_users : {})
+  users      = { mlflow = local.accounts.mlflow }
 }
 
 module "mlflow" {

@@ -15,7 +15,7 @@ output "sluice_environment" {
     pipeline_root  = "${module.store["pipelines"].uri}/pipelines"
     store          = "${module.store["store"].uri}/${local.prefix}"
     requests       = "${module.store["requests"].uri}/log"
-    endpoints      = local.database ? "postgresql://${module.state.address}/endpoints" : "${module.store["state"].uri}/endpoints"
+    endpoints      = "${module.store["state"].uri}/endpoints"
     trust          = "${module.store["trust"].uri}/trust.json"
     keys           = module.kms.signing_keys
     registry       = "vertex://${var.project}/${var.region}"

@@ -60,6 +60,12 @@ variable "approvers" {
   default     = {}
 }
 
+variable "key_versions" {
+  description = "Which version of a signing key signs: its name to a number; 1 where nothing is said. See ../kms."
+  type        = map(number)
+  default     = {}
+}
+
 variable "protection_level" {
   description = "SOFTWARE, or HSM for keys that never leave a hardware module."
   type        = string
@@ -75,16 +81,6 @@ variable "protected" {
 variable "database" {
   description = "Size of the database, and whether a second zone holds a copy that takes over."
   type        = object({ tier = string, disk_gb = optional(number, 10), replicated = optional(bool, false) })
-}
-
-variable "endpoints_in" {
-  description = "Where the records of what should serve lie: in a bucket, which steps on Vertex AI reach by their account alone, or in the database, for steps that run in the network."
-  type        = string
-  default     = "bucket"
-  validation {
-    condition     = contains(["bucket", "database"], var.endpoints_in)
-    error_message = "The records of what should serve lie in a bucket or in the database; write bucket or database."
-  }
 }
 
 variable "images" {

@@ -5,6 +5,6 @@ output "data_key" {
 }
 
 output "signing_keys" {
-  description = "Address of each signing key's first version, as an environment file names it."
-  value       = { for name, key in local.keys : name => "gcpkms:${key}/cryptoKeyVersions/1" }
+  description = "Address of each signing key's version that signs now, as an environment file names it."
+  value       = { for name, key in local.keys : name => "gcpkms:${key}/cryptoKeyVersions/${lookup(var.versions, name, 1)}" }
 }

@@ -55,6 +55,20 @@ variable "approvers" {
   }
 }
 
+variable "versions" {
+  description = "Which version of a signing key signs: its name to a number; 1 where nothing is said, which Terraform made."
+  type        = map(number)
+  default     = {}
+  validation {
+    condition     = alltrue([for number in values(var.versions) : number >= 1 && floor(number) == number])
+    error_message = "A key's version is a whole number from 1; write the one that `gcloud kms keys versions list` shows."
+  }
+  validation {
+    condition     = alltrue([for name in keys(var.versions) : contains(keys(merge(var.signers, var.approvers)), name)])
+    error_message = "A version is of a key that signs: release, monitor or an approver; name one of those."
+  }
+}
+
 variable "public_key_viewer" {
   description = "Who fetches the public parts into the trust roots."
   type        = string

@@ -1,8 +1,7 @@
 locals {
-  instance  = "projects/${var.project}/instances/${google_sql_database_instance.postgres.name}"
-  roles     = toset(["roles/cloudsql.client", "roles/cloudsql.instanceUser"])
-  grants    = { for pair in setproduct(keys(var.users), local.roles) : "${pair[0]}-${pair[1]}" => { user = pair[0], role = pair[1] } }
-  databases = toset(concat(["mlflow"], var.endpoints ? ["endpoints"] : []))
+  instance = "projects/${var.project}/instances/${google_sql_database_instance.postgres.name}"
+  roles    = toset(["roles/cloudsql.client", "roles/cloudsql.instanceUser"])
+  grants   = { for pair in setproduct(keys(var.users), local.roles) : "${pair[0]}-${pair[1]}" => { user = pair[0], role = pair[1] } }
   # PostgreSQL's name of a service account is its e-mail without the end.
   names = { for user, member in var.users : user => trimsuffix(split(":", member)[1], ".gserviceaccount.com") }
 }
@@ -93,12 +92,10 @@ resource "google_sql_database_instance" "postgres" {
   }
 }
 
-resource "google_sql_database" "database" {
-  for_each = local.databases
-
+resource "google_sql_database" "mlflow" {
   project  = var.project
   instance = google_sql_database_instance.postgres.name
-  name     = each.key
+  name     = "mlflow"
   # A database goes with the instance that holds it: its tables are owned by users that Terraform does not see.
   deletion_policy = "ABANDON"
 }

@@ -3,11 +3,6 @@ output "connection" {
   value       = "${var.project}:${var.region}:${google_sql_database_instance.postgres.name}"
 }
 
-output "address" {
-  description = "The instance's address in the network."
-  value       = google_sql_database_instance.postgres.private_ip_address
-}
-
 output "users" {
   description = "PostgreSQL's name of each user."
   value       = local.names

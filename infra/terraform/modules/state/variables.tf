@@ -61,12 +61,6 @@ variable "protected" {
   default     = true
 }
 
-variable "endpoints" {
-  description = "Whether the records of what should serve lie here, in a database of their own."
-  type        = bool
-  default     = false
-}
-
 variable "users" {
   description = "Who may log in: a word for it to the account or person, as a member of a policy."
   type        = map(string)

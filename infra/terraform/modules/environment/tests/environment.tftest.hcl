@@ -61,15 +61,10 @@ run "example" {
   }
 }
 
-run "records_in_the_database" {
+run "before_there_are_images" {
   command = plan
   variables {
-    endpoints_in = "database"
-    images       = null
-  }
-  assert {
-    condition     = !contains(keys(local.buckets), "state") && keys(local.endpoint_users) == ["approver-anna", "lifecycle", "monitor", "release", "serve", "submit"]
-    error_message = "The records lie in two places, or somebody else logs in."
+    images = null
   }
   assert {
     condition     = output.commands == {} && output.sluice_environment.tracking == ""
@@ -88,8 +83,6 @@ run "bad_input" {
     region = "europe-west4-a"
     # A label in capitals.
     labels = { Team = "search" }
-    # A place that is none.
-    endpoints_in = "sqlite"
     # A reader that is none.
     secrets = { hf-token = ["everybody"] }
     # A name that Vertex AI refuses.
@@ -98,7 +91,7 @@ run "bad_input" {
     keep_requests_days = 36500
   }
   expect_failures = [
-    var.name, var.project_number, var.region, var.labels, var.endpoints_in, var.secrets, var.experiment,
+    var.name, var.project_number, var.region, var.labels, var.secrets, var.experiment,
     var.keep_requests_days,
   ]
 }

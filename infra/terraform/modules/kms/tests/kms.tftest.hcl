@@ -38,6 +38,17 @@ run "example" {
   }
 }
 
+run "after_a_rotation" {
+  command = plan
+  variables {
+    versions = { release = 2 }
+  }
+  assert {
+    condition     = endswith(output.signing_keys.release, "/cryptoKeys/release/cryptoKeyVersions/2") && endswith(output.signing_keys.monitor, "/cryptoKeys/monitor/cryptoKeyVersions/1")
+    error_message = "The environment file would name the version that signs no more, or another key's."
+  }
+}
+
 run "bad_input" {
   command = plan
   variables {
@@ -58,4 +69,22 @@ run "bad_input_2" {
     approvers = { release = "user:anna@example.com" }
   }
   expect_failures = [var.approvers]
+}
+
+run "bad_input_3" {
+  command = plan
+  variables {
+    # A version that Google never gives.
+    versions = { release = 0 }
+  }
+  expect_failures = [var.versions]
+}
+
+run "bad_input_4" {
+  command = plan
+  variables {
+    # A key that signs nothing.
+    versions = { data = 2 }
+  }
+  expect_failures = [var.versions]
 }

@@ -2,16 +2,14 @@
 mock_provider "google" {}
 
 variables {
-  project   = "sluice-example-dev"
-  region    = "europe-west4"
-  key       = "projects/sluice-example-dev/locations/europe-west4/keyRings/sluice/cryptoKeys/data"
-  network   = "projects/sluice-example-dev/global/networks/sluice"
-  tier      = "db-f1-micro"
-  endpoints = true
+  project = "sluice-example-dev"
+  region  = "europe-west4"
+  key     = "projects/sluice-example-dev/locations/europe-west4/keyRings/sluice/cryptoKeys/data"
+  network = "projects/sluice-example-dev/global/networks/sluice"
+  tier    = "db-f1-micro"
   users = {
-    mlflow  = "serviceAccount:sluice-mlflow@sluice-example-dev.iam.gserviceaccount.com"
-    release = "serviceAccount:sluice-release@sluice-example-dev.iam.gserviceaccount.com"
-    anna    = "user:anna@example.com"
+    mlflow = "serviceAccount:sluice-mlflow@sluice-example-dev.iam.gserviceaccount.com"
+    anna   = "user:anna@example.com"
   }
 }
 
@@ -32,7 +30,7 @@ run "example" {
     error_message = "Nobody can log in by their account."
   }
   assert {
-    condition     = output.users == { mlflow = "sluice-mlflow@sluice-example-dev.iam", release = "sluice-release@sluice-example-dev.iam", anna = "anna@example.com" }
+    condition     = output.users == { mlflow = "sluice-mlflow@sluice-example-dev.iam", anna = "anna@example.com" }
     error_message = "The users are not called as PostgreSQL calls them."
   }
 
@@ -46,17 +44,6 @@ run "example" {
   assert {
     condition     = google_sql_database_instance.postgres.deletion_protection && google_sql_database_instance.postgres.settings[0].backup_configuration[0].point_in_time_recovery_enabled
     error_message = "The database can be deleted by mistake, or not be brought back."
-  }
-}
-
-run "no_database_that_nobody_uses" {
-  command = plan
-  variables {
-    endpoints = false
-  }
-  assert {
-    condition     = keys(google_sql_database.database) == ["mlflow"]
-    error_message = "There is a database for records that lie elsewhere."
   }
 }
 
