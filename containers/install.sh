@@ -34,8 +34,18 @@ dependencies() {
 
 code() {
     mkdir -p over/etc
-    [ ! -d components ] || cp -R components over/components
-    [ ! -d components ] || compiled over "$site" components
+    for part in components pipelines; do
+        if [ -d "$part" ]; then
+            cp -R "$part" "over/$part"
+            compiled over "$site" "$part"
+        fi
+    done
+    if [ -d pipelines ]; then # the command, and the locks that code digests are taken of too
+        cp -R locks over/locks
+        mkdir -p over/bin
+        printf '#!/opt/sluice/bin/python\nimport sys\n\nfrom pipelines.cli import main\n\nsys.exit(main())\n' >over/bin/sluice
+        chmod 755 over/bin/sluice
+    fi
     { cat /etc/passwd && echo "sluice:x:65532:65532:sluice:/tmp:/usr/sbin/nologin"; } >over/etc/passwd
     touched over "$SOURCE_DATE_EPOCH"
 }

@@ -17,6 +17,8 @@ class Image:
     stage: str = ""
     """The stage of ``components/`` whose code is in it besides core's; empty for none."""
     core: bool = True
+    whole: bool = False
+    """Whether all code is in it, with the locks: graphs are compiled from that, and code digests taken of it."""
     torch: bool = False
     """Whether it takes torch, for a CPU or for CUDA, as the build says."""
     base: str = "python"
@@ -33,6 +35,8 @@ class Image:
     @property
     def code_paths(self) -> tuple[str, ...]:
         """What of the checkout is copied into it."""
+        if self.whole:
+            return ("components", "pipelines", "locks")
         core = ("components/__init__.py", "components/core") if self.core else ()
         return (*core, f"components/{self.stage}") if self.stage else core
 
@@ -45,6 +49,7 @@ IMAGES = {
         Image("evaluate", stage="evaluate", torch=True, budget_mb=1_500),
         Image("release", stage="release"),
         Image("monitor", stage="monitor"),
+        Image("dispatch", whole=True, start=("sluice", "--help")),
         Image("statistics", start=("python", "-c", "import kfp.dsl.executor_main")),
         Image("serve", stage="serve", budget_mb=250, start=("python", "-c", "import components.serve.gateway.server")),
         Image("server", core=False, base="vllm"),
