@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 from images import source_of, verify
-from place import Place, service_images, summarise
+from place import Place, summarise
 from programs import ROOT, call
 from pydantic import Field
 
@@ -30,6 +30,7 @@ from pipelines.environment import Environment, load_environment
 from pipelines.environment import as_document as environment_document
 from pipelines.images.build import LOCK
 from pipelines.images.lock import ImagesLock, check_code
+from pipelines.images.services import service_images
 from pipelines.recipe import as_document as recipe_document
 from pipelines.recipe import load_recipe
 from pipelines.terraform.outputs import environment_of, write
@@ -72,8 +73,9 @@ def deploy(asked: Asked) -> Deployment:
     lock = known.images if known else ImagesLock.load(LOCK)
     verify(source_of(lock, asked.repository), asked.repository, asked.commit)
     lock.save(LOCK)
+    services = service_images(LOCK)
     graphs = compiled(before, place, known)  # what cannot be compiled is known before anything is changed
-    code = place.plan(service_images(before, lock.references(LOCK, pushed=True)))
+    code = place.plan(services)
     summarise((place.out / "plan.md").read_text())
     if code:
         raise Refused(f"{place.name}: the plan is refused, see Access above; nothing was changed")

@@ -19,8 +19,6 @@ from programs import OUT, ROOT, call
 from components.core.errors import ExitCode, Failed, InvalidInput, did_you_mean, ended
 
 ENVIRONMENTS = ROOT / "infra" / "terraform" / "envs"
-SERVICES = ("mlflow", "proxy", "dispatch")
-"""Images that Terraform's services run; it takes all of them or none."""
 MOST_CHARACTERS = 18_000
 """Of one plan in a comment; GitHub takes 65,536 for all three."""
 
@@ -59,8 +57,8 @@ class Place:
     def plan(self, images: dict[str, str] | None, *options: str) -> int:
         """Plans into ``build/ci/ENV``: file, JSON, page. Returns the exit code of the look at who could reach what."""
         file = self.out / "tfplan"
-        given = (f"-var=images={json.dumps(images)}",) if images else ()
-        self.terraform("plan", "-input=false", "-no-color", f"-out={file}", *options, *given)
+        given = f"-var=images={json.dumps(images)}"  # null where there are none yet; unsaid it is an error
+        self.terraform("plan", "-input=false", "-no-color", f"-out={file}", *options, given)
         (self.out / "plan.json").write_text(self.terraform("show", "-json", str(file)))
         text = self.terraform("show", "-no-color", str(file))
         done = subprocess.run(
@@ -86,18 +84,6 @@ def page(name: str, plan: str, access: str, code: int) -> str:
         mark = " open" if opened else ""
         parts.append(f"<details{mark}><summary>{title}</summary>\n\n{fence}\n{text.strip()}\n{fence}\n\n</details>\n")
     return "\n".join(parts)
-
-
-def service_images(deployed: dict[str, Any], built: dict[str, str]) -> dict[str, str] | None:
-    """Images of Terraform's services: those of a build, where there are none those that run, else None.
-
-    Raises InvalidInput where a build has some of them and not all.
-    """
-    found = {name: built[f"sluice/{name}"] for name in SERVICES if f"sluice/{name}" in built}
-    if found and len(found) < len(SERVICES):
-        missing = ", ".join(f"sluice/{name}" for name in SERVICES if name not in found)
-        raise InvalidInput(f"the images lock has no {missing}, and Terraform's services want them; build them too")
-    return found or deployed["deployment"]["value"].get("images")
 
 
 def variable(place: Place, deployer: str) -> dict[str, str]:
@@ -140,8 +126,9 @@ def main() -> int:
         print(json.dumps(variable(place, asked.deployer)))
         return int(ExitCode.DONE)
     place.begin(asked.state)
+    running = place.outputs()["deployment"]["value"].get("images")
     # Reads only: it may not lock what somebody else applies.
-    code = place.plan(service_images(place.outputs(), {}), "-lock=false")
+    code = place.plan(running, "-lock=false")
     summarise((place.out / "plan.md").read_text())
     if code not in (ExitCode.DONE, ExitCode.REFUSED):
         raise Failed(f"{place.name}: who can reach what could not be worked out; it says why above")

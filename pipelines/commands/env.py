@@ -35,6 +35,26 @@ def from_terraform(outputs: IO[str], images: Path, out: Path | None) -> None:
         click.echo(f"{images} is not there yet: `make images-push REGISTRY=…` writes it", err=True)
 
 
+@env.command(epilog="Example:  sluice env services --out infra/terraform/envs/dev/images.auto.tfvars.json")
+@click.argument("lock", type=click.Path(path_type=Path, dir_okay=False), default=Path("build/images.lock.json"))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File; Terraform reads an environment's images.auto.tfvars.json by itself. [default: prints it]",
+)
+def services(lock: Path, out: Path | None) -> None:
+    """Says by digest which images Terraform's services run, as a file of its variables.
+
+    LOCK: the images lock [default: build/images.lock.json], all of whose images are in a registry.
+    """
+    from pipelines.images.services import as_variables, service_images, write
+
+    images = service_images(lock)
+    if out:
+        write(images, out)
+    click.echo(out or as_variables(images), nl=bool(out))
+
+
 @env.command(epilog="Example:  sluice env access plan.json --check")
 @click.argument("plan", type=click.File(encoding="utf-8", lazy=False))
 @click.option(

@@ -10,6 +10,8 @@ import yaml
 
 from components.core.canonical import sha256
 from components.core.store import Store
+from pipelines.images.lock import ImagesLock
+from pipelines.images.spec import IMAGES
 from tests.ci.conftest import BUILT, REGISTRY, Checkout
 
 REPOSITORY = "Example/Sluice"
@@ -36,7 +38,7 @@ def test_a_build_is_looked_at_planned_applied_kept_by_digest_and_told_to_the_dis
     checkout.lock(REGISTRY)
     done = deploy(checkout)
     assert done.returncode == 0, done.stderr + done.stdout
-    images = 9
+    images = len(IMAGES)
     assert len(checkout.asked("cosign")) == images
     for call in checkout.asked("cosign"):
         assert call[1] == "verify"
@@ -153,11 +155,25 @@ def test_a_place_that_nobody_applied_yet_is_a_sentence(checkout: Checkout, store
     assert "dev: was never applied; an admin does so once by hand" in deploy(checkout).stderr
 
 
-def test_services_are_given_their_images_all_of_them_or_those_that_run(checkout: Checkout, store: Store) -> None:
-    own = {name: f"{REGISTRY}/sluice/{name}@sha256:{7:064x}" for name in ("mlflow", "proxy", "dispatch")}
-    checkout.lock(REGISTRY, **own)
+def test_services_are_given_their_images_out_of_the_lock_and_the_published_proxy(
+    checkout: Checkout, store: Store
+) -> None:
+    checkout.lock(REGISTRY)
     assert deploy(checkout).returncode == 0
-    plan = next(call for call in checkout.asked("terraform") if "plan" in call)
-    assert f"-var=images={json.dumps(own)}" in plan
-    checkout.lock(REGISTRY, mlflow=own["mlflow"])
-    assert "the images lock has no sluice/proxy, sluice/dispatch" in deploy(checkout).stderr
+    (plan,) = (call for call in checkout.asked("terraform") if "plan" in call)
+    (given,) = (word.removeprefix("-var=images=") for word in plan if word.startswith("-var=images="))
+    images = {name: reference.partition("@")[0] for name, reference in json.loads(given).items()}
+    assert images == {
+        "mlflow": f"{REGISTRY}/sluice/release",
+        "dispatch": f"{REGISTRY}/sluice/dispatch",
+        "proxy": "gcr.io/cloud-sql-connectors/cloud-sql-proxy",
+    }
+
+
+def test_a_service_without_an_image_stops_it_before_anything_is_planned(checkout: Checkout, store: Store) -> None:
+    path = checkout.lock(REGISTRY)
+    images = dict(ImagesLock.load(path).images)
+    del images["sluice/dispatch"]
+    ImagesLock.of(images).save(path)
+    assert "has no sluice/dispatch, which Terraform's services run" in deploy(checkout).stderr
+    assert steps(checkout) == ["init", "output"]

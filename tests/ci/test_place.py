@@ -29,6 +29,12 @@ def test_a_plan_is_shown_with_its_verdict_and_changes_nothing(checkout: Checkout
     assert not any("apply" in call for call in checkout.asked("terraform"))
 
 
+def test_a_place_whose_services_have_no_images_yet_is_planned_without_them(checkout: Checkout) -> None:
+    assert checkout.make("ci-plan", ENV="dev", STATE="a-state").returncode == 0
+    (plan,) = (call for call in checkout.asked("terraform") if "plan" in call)
+    assert "-var=images=null" in plan, "the variable has no value of its own"
+
+
 def test_a_check_that_could_not_be_made_is_no_verdict(checkout: Checkout) -> None:
     checkout.plays["access"] = 2
     assert "who can reach what could not be worked out" in checkout.make("ci-plan", ENV="dev", STATE="a-state").stderr

@@ -42,6 +42,18 @@ def test_an_environment_file_is_written_from_the_outputs_alone(plan_of: Plan, na
     assert fields - set(known) == set()
 
 
+def test_an_environment_is_not_planned_without_a_word_about_images(terraform: Terraform) -> None:
+    """Nobody takes MLflow and the dispatcher away because a file is missing."""
+    with pytest.raises(AssertionError, match="No value for required variable"):
+        terraform.plan("envs/dev")
+    (terraform.root / "envs/dev/images.auto.tfvars.json").write_text('{"images": null}')
+    try:
+        kinds = {one["type"] for one in resources(terraform.plan("envs/dev"))}
+    finally:
+        (terraform.root / "envs/dev/images.auto.tfvars.json").unlink()
+    assert "google_cloud_run_v2_service" not in kinds
+
+
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_no_right_is_taken_from_others_and_none_opens_everything(plan_of: Plan, name: str) -> None:
     found = resources(plan_of(name))
