@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -75,17 +74,11 @@ def test_the_recipe_that_is_written_out_is_whole_and_starts_from_the_bucket(tmp_
     assert load_recipe(made).resolve.root == "gs://my-sluice-dev-sluice-sources/helpdesk"
 
 
-@pytest.mark.skipif(not shutil.which("jq"), reason="jq is not on the PATH")
-def test_terraform_gets_the_images_of_its_services_from_the_lock(tmp_path: Path) -> None:
-    text = block_with("jq --arg").text
-    ours = f"europe-west4-docker.pkg.dev/p/sluice/release@sha256:{'a' * 64}"
-    (tmp_path / "build").mkdir()
-    (tmp_path / "build" / "images.lock.json").write_text(
-        json.dumps({"images": {"sluice/release": {"reference": ours}}})
-    )
-    script = f"proxy=PROXY dev=.\n{text[text.index('jq --arg') :]}"
-    subprocess.run(["bash", "-ec", script], cwd=tmp_path, check=True)
-    made = json.loads((tmp_path / "images.tfvars.json").read_text())
-    assert made == {"images": {"mlflow": ours, "dispatch": ours, "proxy": "PROXY"}}
-    declared = (DEV / "variables.tf").read_text()
-    assert f"object({{ {', '.join(f'{name} = string' for name in ('mlflow', 'proxy', 'dispatch'))} }})" in declared
+def test_terraform_reads_the_file_of_images_by_itself_and_git_does_not() -> None:
+    written = re.findall(r"(?:> |--out )\$dev/(images\S+)", TEXT)
+    assert len(written) == 3, "none yet, those of the lock, those that run"
+    assert set(written) == {"images.auto.tfvars.json"}, "the end of the name is what Terraform goes by"
+    ignored = subprocess.run(("git", "check-ignore", "--quiet", DEV / written[0]), cwd=ROOT, check=False)
+    assert ignored.returncode == 0
+    assert re.search(r"^ +images += module\.environment\.images$", (DEV / "outputs.tf").read_text(), re.MULTILINE)
+    assert "-var-file" not in "".join(page.read_text() for page in PAGES)

@@ -3,9 +3,9 @@ mock_provider "google" {}
 
 variables {
   images = {
-    mlflow   = "europe-west4-docker.pkg.dev/sluice-example-dev/sluice/mlflow@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    proxy    = "europe-west4-docker.pkg.dev/sluice-example-dev/sluice/proxy@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    dispatch = "europe-west4-docker.pkg.dev/sluice-example-dev/sluice/release@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    mlflow   = "europe-west4-docker.pkg.dev/sluice-example-dev/sluice/release@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    proxy    = "gcr.io/cloud-sql-connectors/cloud-sql-proxy@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    dispatch = "europe-west4-docker.pkg.dev/sluice-example-dev/sluice/dispatch@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
   }
 }
 
@@ -20,7 +20,7 @@ run "dev" {
     error_message = "A person would approve in dev."
   }
   assert {
-    condition     = keys(output.deployment.commands) == ["helpdesk", "watch"]
-    error_message = "People could not start a run or a schedule."
+    condition     = keys(output.deployment.commands) == ["doctor", "helpdesk", "smoke", "watch"]
+    error_message = "People could not start a run or a schedule, nor see whether the place is fit."
   }
 }

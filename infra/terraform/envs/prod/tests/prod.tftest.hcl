@@ -3,9 +3,9 @@ mock_provider "google" {}
 
 variables {
   images = {
-    mlflow   = "europe-west4-docker.pkg.dev/sluice-example-prod/sluice/mlflow@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    proxy    = "europe-west4-docker.pkg.dev/sluice-example-prod/sluice/proxy@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    dispatch = "europe-west4-docker.pkg.dev/sluice-example-prod/sluice/release@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    mlflow   = "europe-west4-docker.pkg.dev/sluice-example-prod/sluice/release@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    proxy    = "gcr.io/cloud-sql-connectors/cloud-sql-proxy@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    dispatch = "europe-west4-docker.pkg.dev/sluice-example-prod/sluice/dispatch@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
   }
 }
 
@@ -20,7 +20,7 @@ run "prod" {
     error_message = "Nobody approves in prod."
   }
   assert {
-    condition     = keys(output.deployment.commands) == ["helpdesk", "watch"]
-    error_message = "People could not start a run or a schedule."
+    condition     = keys(output.deployment.commands) == ["doctor", "helpdesk", "smoke", "watch"]
+    error_message = "People could not start a run or a schedule, nor see whether the place is fit."
   }
 }

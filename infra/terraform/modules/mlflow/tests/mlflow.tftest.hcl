@@ -14,8 +14,8 @@ variables {
   invokers       = { lifecycle = "serviceAccount:sluice-lifecycle@sluice-example-dev.iam.gserviceaccount.com" }
   deployer       = "serviceAccount:sluice-ci@sluice-example-dev.iam.gserviceaccount.com"
   images = {
-    mlflow = "europe-west4-docker.pkg.dev/sluice-example-dev/sluice/mlflow@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    proxy  = "europe-west4-docker.pkg.dev/sluice-example-dev/sluice/proxy@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    mlflow = "europe-west4-docker.pkg.dev/sluice-example-dev/sluice/release@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    proxy  = "gcr.io/cloud-sql-connectors/cloud-sql-proxy@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
   }
 }
 
