@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from components.core import mlflow_identity
+
 SQLITE = "sqlite:///"
 LOCK_SECONDS = 60
 SETTINGS = {
@@ -23,8 +25,9 @@ SETTINGS = {
 def open_client(address: str) -> Any:
     """An ``MlflowClient`` for a server or ``sqlite:///PATH``; hold ``alone`` around it and its first call.
 
-    Raises any of ``failures()``.
+    A server on Cloud Run is shown who asks. Raises any of ``failures()``.
     """
+    mlflow_identity.identify(address)
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient

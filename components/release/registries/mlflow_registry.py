@@ -11,6 +11,7 @@ from components.core import mlflow_access
 from components.core.canonical import canonical_json
 from components.core.errors import Failed, InvalidInput
 from components.core.manifest import Manifest
+from components.core.mlflow_identity import NoIdentity
 from components.release.registries.registry import Evaluation, Version
 
 ENDPOINT = "sluice.endpoint"
@@ -166,6 +167,8 @@ def _version(found: Any, endpoint: str, aliases: dict[str, Any]) -> Version:
 def _reason(error: Exception) -> str:
     """The first line of what MLflow says, without the address of each of its requests."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, NoIdentity):
+        return text
     if "failed with exception" in text:
         return "does not answer; start it, or name another as `registry` in the environment file"
     if "valid JSON" in text:
