@@ -53,7 +53,7 @@ image train pyproject.toml step state train
 image evaluate pyproject.toml step state kms evaluate
 image release pyproject.toml step state kms vertex release
 image monitor pyproject.toml step state kms monitor
-image dispatch pyproject.toml step cloud
+image dispatch pyproject.toml step cloud containers
 image serve store state serve
 image envoy envoy
 apart statistics
