@@ -12,7 +12,7 @@ import pytest
 from pipelines.images.lock import ImagesLock
 from tests.containers.conftest import NO_IMAGES
 
-HARDENED = ("--network", "none", "--read-only", "--tmpfs", "/tmp:rw,exec,mode=1777", "--cap-drop", "ALL")
+HARDENED = ("--read-only", "--tmpfs", "/tmp:rw,exec,mode=1777", "--cap-drop", "ALL")
 HARDENED += ("--security-opt", "no-new-privileges")
 
 SaysDocker = Callable[..., Path]
@@ -56,7 +56,7 @@ def run(built: dict[str, str]) -> Run:
         if image not in built:
             pytest.skip(f"{NO_IMAGES}: {image}")
         return subprocess.run(
-            ("docker", "run", "--rm", *HARDENED, *options, built[image], *command),
+            ("docker", "run", "--rm", "--network", "none", *HARDENED, *options, built[image], *command),
             capture_output=True,
             text=True,
             check=False,
