@@ -38,6 +38,12 @@ class Finding:
         return f"{self.health:<12} {self.about}: {said}"
 
 
+def is_forbidden(error: SluiceError) -> bool:
+    """Whether one of Google's services knows who asks, and that they may not."""
+    cause = error.__cause__  # gcsfs tells some refusals by their words alone
+    return getattr(cause, "code", None) in (403, "403") or str(cause).startswith("Forbidden: ")
+
+
 class NotChecked(Exception):
     """A thing that cannot be looked at from here; the message says why, and how it can be."""
 

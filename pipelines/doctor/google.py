@@ -17,7 +17,7 @@ from components.core.connections import why_broken
 from components.core.errors import Failed, InvalidInput, Refused, Unreachable
 from components.core.google_errors import Absent, Caller
 from pipelines.doctor import clock
-from pipelines.doctor.check import Check, NotChecked
+from pipelines.doctor.check import Check, NotChecked, is_forbidden
 from pipelines.doctor.places import buckets
 from pipelines.environment import VertexEnvironment
 
@@ -182,7 +182,8 @@ def _account(google: Google, account: str) -> str:
     if ACT_AS not in granted.get("permissions", ()):
         raise InvalidInput(
             f"who asks may not act as {account}, so no run of theirs is taken; have roles/iam.serviceAccountUser"
-            " granted on that account"
+            " granted on that account, or, where a dispatcher submits for all, have it look: `gcloud run jobs execute"
+            " sluice-doctor`"
         )
     return f"{account}: whoever asks may act as it"
 
@@ -245,8 +246,3 @@ def _if_permitted(google: Google, service: str, path: str, asked: str, body: Any
         if is_forbidden(error):
             raise NotChecked(str(error)) from error
         raise
-
-
-def is_forbidden(error: Refused) -> bool:
-    """Whether it is known who asks, and that they may not."""
-    return getattr(error.__cause__, "code", None) == 403

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from components.core.errors import Failed, InvalidInput
+from components.core.errors import Failed, InvalidInput, SluiceError
 from components.core.signers import GOOGLE
 from components.core.signing import key_file, sign_payload, vault_key, verify_payload
 from components.core.store import Store
 from components.core.trust import SERVICES, TrustRoots, read_trust
-from pipelines.doctor.check import Check, NotChecked
+from pipelines.doctor.check import Check, NotChecked, is_forbidden
 from pipelines.environment import Environment, KubeflowEnvironment, LocalEnvironment, VertexEnvironment
 from pipelines.lint import unseen_key
 from pipelines.typed import typed
@@ -44,14 +45,23 @@ def buckets(environment: Environment, scheme: str) -> dict[str, str]:
 
 
 def _store(environment: Environment) -> str:
-    """A probe is created once and not twice, read, and removed."""
+    """A probe is created once and not twice, read, and removed; who may only read looks whether that can be done."""
     if not isinstance(environment, LocalEnvironment) and "://" not in environment.store:
         raise InvalidInput(
             f"{environment.store} is a folder of this machine, which no step on {environment.backend} sees; name"
             " gs://… or s3://… in the environment file"
         )
     store, key = Store(environment.store), f"doctor-{uuid4().hex}"
-    once = store.create(key, b"probe")
+    try:
+        once = store.create(key, b"probe")
+    except Failed as error:
+        if is_forbidden(error):
+            store.list("doctor")
+            raise NotChecked(
+                f"{store.uri} can be read, and who asks may not write there; that suits one who only looks: see that"
+                " steps and whoever submits may, with roles/storage.objectCreator"
+            ) from error
+        raise
     try:
         twice = store.create(key, b"another")
         read = store.read(key)
@@ -69,7 +79,10 @@ def _requests(environment: Environment) -> str:
     address = environment.requests
     if "://" not in address and not isinstance(environment, LocalEnvironment):
         raise NotChecked(f"{address} {ELSEWHERE}; look at it there")
-    Store(address).list("doctor")  # nothing lies there; a bucket that is not there is told
+    with _if_permitted(
+        f"{address} holds what users wrote; see that what learns from it may read it, as the steps' account"
+    ):
+        Store(address).list("doctor")  # nothing lies there; a bucket that is not there is told
     return f"{address} can be listed"
 
 
@@ -101,12 +114,25 @@ def _key(environment: Environment, name: str, address: str) -> str:
         return f"{address} signs as {name}"
     if not address.startswith(GOOGLE):
         raise NotChecked(f"{address}: that vault cannot be looked at from here; see there that the steps may sign")
-    if vault_key(address)["key_id"] != trusted.key_id:
+    with _if_permitted(f"{address}: ask as one who adds keys, with roles/cloudkms.publicKeyViewer on it"):
+        found = vault_key(address)["key_id"]
+    if found != trusted.key_id:
         raise InvalidInput(
             f"{address} is not the one that the trust roots name for {name}; name the version there that they do, or"
             f" let this one be trusted: `{typed(f'keys rotate {name}', environment.name)}`"
         )
     return f"{address} is the one that is trusted for {name}"
+
+
+@contextmanager
+def _if_permitted(remedy: str) -> Iterator[None]:
+    """NotChecked where who asks may not look: that says nothing of those who have to be able to."""
+    try:
+        yield
+    except SluiceError as error:
+        if is_forbidden(error):
+            raise NotChecked(f"who asks may not look: {remedy}") from error
+        raise
 
 
 def _check_file(environment: KubeflowEnvironment | VertexEnvironment, name: str, address: str, path: Path) -> None:

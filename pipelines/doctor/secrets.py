@@ -13,7 +13,7 @@ from components.core.errors import InvalidInput, Refused
 from components.core.google_errors import Absent
 from components.core.masking import SCHEME
 from pipelines.backends.vertex import secret_version
-from pipelines.doctor.check import Check, NotChecked
+from pipelines.doctor.check import Check, NotChecked, is_forbidden
 from pipelines.environment import Environment, KubeflowEnvironment, VertexEnvironment
 from pipelines.references import value_of
 
@@ -58,7 +58,7 @@ def _of_webhook(environment: Environment, reference: str) -> str:
 
 def _in_vault(environment: VertexEnvironment, reference: str, reader: str) -> str:
     """A version of a secret in Secret Manager. It is read, for no other permission says whether it can be."""
-    from pipelines.doctor.google import Google, is_forbidden
+    from pipelines.doctor.google import Google
 
     version = reference.removeprefix(SCHEME)
     secret = version.partition("/versions/")[0]

@@ -132,6 +132,23 @@ def test_a_store_that_may_not_be_deleted_from_is_told(google: tuple[Server, Stor
     assert "cannot remove doctor-" in found.said
 
 
+def test_who_may_only_read_is_told_so_and_misses_nothing(google: tuple[Server, Storage, Kms]) -> None:
+    google[0].fail("objects.insert", 403, times=99)
+    found = look(cloud())["store"]
+    assert found.health is Health.NOT_CHECKED
+    assert "can be read, and who asks may not write there" in found.said
+
+
+@pytest.mark.parametrize(
+    ("about", "health"),
+    [("store", Health.MISSING), ("request log", Health.NOT_CHECKED), ("endpoints", Health.MISSING)],
+)
+def test_a_bucket_that_may_not_be_looked_into(google: tuple[Server, Storage, Kms], about: str, health: Health) -> None:
+    for operation in ("objects.insert", "objects.list", "objects.get"):
+        google[0].fail(operation, 403, times=99)
+    assert look(cloud())[about].health is health
+
+
 def test_what_lies_where_steps_run_is_not_looked_for_here() -> None:
     found = look(cloud(store="./store", requests="/mnt/log", endpoints="sqlite:////mnt/endpoints.db"))
     assert found["store"].health is Health.MISSING
@@ -191,6 +208,9 @@ def test_a_key_in_a_vault_is_held_against_the_trusted_one_and_signs_nothing(
     assert "is not the one that the trust roots name for release" in found.said
     gone = LocalEnvironment.model_validate(here.model_dump() | {"keys": {"release": f"gcpkms:{VERSION.format(3)}"}})
     assert "correct the key's address" in look(gone)["key release"].said
+    server.fail("getPublicKey", 403, times=9)
+    found = look(here)["key release"]
+    assert (found.health, "who asks may not look: gcpkms:" in found.said) == (Health.NOT_CHECKED, True)
     assert server.asked("asymmetricSign") == []
 
 

@@ -38,5 +38,7 @@ module "environment" {
   commands = {
     helpdesk = { command = "run", recipe = "helpdesk.yaml", options = ["--no-follow"] }
     watch    = { command = "schedule", recipe = "helpdesk.yaml", options = ["--every", "0 3 * * *"] }
+    doctor   = { command = "doctor", options = [] }
+    smoke    = { command = "smoke", options = [] }
   }
 }

@@ -52,12 +52,12 @@ variable "commands" {
   type        = map(object({ command = string, recipe = optional(string), options = optional(list(string), []) }))
   default     = {}
   validation {
-    condition     = alltrue([for one in values(var.commands) : contains(["run", "monitor", "schedule", "schedules"], one.command)])
-    error_message = "A person may start run, monitor, schedule and schedules as the dispatcher; anything else is done under one's own name."
+    condition     = alltrue([for one in values(var.commands) : contains(["run", "monitor", "schedule", "schedules", "smoke", "doctor"], one.command)])
+    error_message = "A person may start run, monitor, schedule, schedules, smoke and doctor as the dispatcher; anything else is done under one's own name."
   }
   validation {
-    condition     = alltrue([for one in values(var.commands) : one.recipe == null ? one.command == "schedules" : contains(var.recipes, one.recipe)])
-    error_message = "A command is about a recipe that is dispatched here; name one of `recipes`, and none for schedules."
+    condition     = alltrue([for one in values(var.commands) : contains(["schedules", "smoke", "doctor"], one.command) ? one.recipe == null : one.recipe == null ? false : contains(var.recipes, one.recipe)])
+    error_message = "A command is about a recipe that is dispatched here; name one of `recipes`, and none for schedules, smoke and doctor."
   }
   validation {
     condition     = alltrue(flatten([for one in values(var.commands) : [for word in one.options : !startswith(word, "--env")]]))

@@ -15,11 +15,12 @@ locals {
       { for name in ["lifecycle", "train", "release", "monitor", "submit"] : "${name}-creates" => { member = local.accounts[name], role = "objectCreator" } },
       { for name in ["lifecycle", "train", "release", "monitor", "submit", "serve"] : "${name}-reads" => { member = local.accounts[name], role = "objectViewer" } },
       { for name in ["lifecycle", "train"] : "${name}-checkpoints" => { member = local.accounts[name], role = "objectUser", prefix = "${local.prefix}/checkpoints/" } },
+      { submit-probes = { member = local.accounts.submit, role = "objectUser", prefix = "${local.prefix}/doctor-" } }, # `sluice doctor` removes what it wrote
       { submit-schedules = { member = local.accounts.submit, role = "objectUser", prefix = "${local.prefix}/schedules/" } },
       { for name, member in var.approvers : "approver-${name}-creates" => { member = member, role = "objectCreator" } },
       { for name, member in var.approvers : "approver-${name}-reads" => { member = member, role = "objectViewer" } },
       { developers-read = { member = module.identities.groups.developers, role = "objectViewer" } },
-      { admins-tidy = { member = module.identities.groups.admins, role = "objectUser" } }, # `sluice gc --delete`
+      { admins-tidy = { member = module.identities.groups.admins, role = "objectUser" } }, # by hand: `sluice gc` sweeps no bucket
     )
     # What Vertex AI keeps between steps, under the project's number and the run's id, which begins with the graph's name.
     pipelines = merge(

@@ -80,14 +80,15 @@ module "secrets" {
 }
 
 module "vertex" {
-  source    = "../vertex"
-  project   = var.project
-  region    = var.region
-  labels    = local.labels
-  key       = module.kms.data_key
-  members   = { for name in ["lifecycle", "release", "monitor", "submit", "serve"] : name => local.accounts[name] }
-  approvers = var.approvers
-  endpoints = var.vertex_endpoints
+  source     = "../vertex"
+  project    = var.project
+  region     = var.region
+  labels     = local.labels
+  key        = module.kms.data_key
+  members    = { for name in ["lifecycle", "release", "monitor", "submit", "serve"] : name => local.accounts[name] }
+  approvers  = var.approvers
+  developers = module.identities.groups.developers
+  endpoints  = var.vertex_endpoints
 }
 
 module "network" {

@@ -18,10 +18,11 @@ locals {
   pairs = merge([for who, whom in local.acts_as : { for one in whom : "${who}-as-${one}" => { who = who, as = one } }]...)
   # Composed, so that a plan says who may do what before anything is there. The id is read from the resource, so that
   # what uses it waits for the account.
-  emails   = { for name, one in google_service_account.account : name => "${one.account_id}@${var.project}.iam.gserviceaccount.com" }
-  members  = { for name, email in local.emails : name => "serviceAccount:${email}" }
-  loggers  = toset(["lifecycle", "train", "release", "monitor", "serve", "submit", "mlflow"])
-  overseer = toset(["roles/aiplatform.viewer", "roles/logging.viewer", "roles/monitoring.viewer"])
+  emails  = { for name, one in google_service_account.account : name => "${one.account_id}@${var.project}.iam.gserviceaccount.com" }
+  members = { for name, email in local.emails : name => "serviceAccount:${email}" }
+  loggers = toset(["lifecycle", "train", "release", "monitor", "serve", "submit", "mlflow"])
+  # What people look at; the last says how a command is that they started.
+  overseer = toset(["roles/aiplatform.viewer", "roles/logging.viewer", "roles/monitoring.viewer", "roles/run.viewer"])
   people   = { for pair in setproduct(["admins", "developers"], local.overseer) : "${pair[0]}-${pair[1]}" => { group = pair[0], role = pair[1] } }
   groups   = { admins = "group:${var.admins}", developers = "group:${var.developers}" }
   # What a plan has to read, role by role: roles/viewer would also open the objects of every bucket.

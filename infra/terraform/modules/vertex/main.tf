@@ -16,16 +16,21 @@ locals {
     "aiplatform.models.get", "aiplatform.models.list", "aiplatform.operations.list", "aiplatform.pipelineJobs.get",
     "aiplatform.pipelineJobs.list",
   ]
+  # Aliases follow what should serve, also where what serves was not registered while the registry was away.
+  aliases = ["aiplatform.modelEvaluations.import", "aiplatform.models.update", "aiplatform.models.upload"]
+  # A step that failed says why in its log, and whoever follows a run reads it there.
+  following = ["logging.logEntries.list"]
   permissions = {
     lifecycle = concat(local.metadata, local.reading, ["aiplatform.models.upload"])
-    release   = concat(local.metadata, local.reading, ["aiplatform.modelEvaluations.import", "aiplatform.models.update"])
+    release   = concat(local.metadata, local.reading, local.aliases)
     monitor   = concat(local.metadata, local.reading)
-    submit = concat(local.metadata, local.reading, [
+    submit = concat(local.metadata, local.reading, local.following, [
       "aiplatform.metadataStores.create", "aiplatform.pipelineJobs.cancel", "aiplatform.pipelineJobs.create",
       "aiplatform.schedules.create", "aiplatform.schedules.delete", "aiplatform.schedules.get",
       "aiplatform.schedules.list", "aiplatform.schedules.update",
     ])
-    approver = concat(local.reading, ["aiplatform.models.update"])
+    approver  = concat(local.reading, local.following, local.aliases)
+    developer = ["aiplatform.pipelineJobs.cancel"]
     serve = concat(local.reading, [
       "aiplatform.endpoints.deploy", "aiplatform.endpoints.get", "aiplatform.endpoints.list",
       "aiplatform.endpoints.predict", "aiplatform.endpoints.undeploy", "aiplatform.endpoints.update",
@@ -36,12 +41,14 @@ locals {
     release   = "moves aliases and imports evaluations"
     monitor   = "reads models and runs"
     submit    = "starts, ends and schedules graphs"
-    approver  = "moves aliases after a rollback"
+    approver  = "looks at runs, and moves aliases after a rollback"
+    developer = "ends runs"
     serve     = "brings endpoints to what should serve"
   }
   holders = merge(
     { for name in concat(["lifecycle", "release", "monitor", "submit"], length(var.endpoints) > 0 ? ["serve"] : []) : name => { role = name, member = var.members[name] } },
     { for name, member in var.approvers : "approver-${name}" => { role = "approver", member = member } },
+    { developers = { role = "developer", member = var.developers } },
   )
 }
 

@@ -30,6 +30,11 @@ variable "approvers" {
   default     = {}
 }
 
+variable "developers" {
+  description = "Who ends runs: a group, as a member of a policy."
+  type        = string
+}
+
 variable "endpoints" {
   description = "Vertex AI endpoints: name to the number by which Google knows it. One that nothing is deployed to costs nothing."
   type        = map(string)

@@ -6,7 +6,7 @@ variables {
   region        = "europe-west4"
   key           = "projects/sluice-example-dev/locations/europe-west4/keyRings/sluice/cryptoKeys/data"
   account       = "sluice-submit@sluice-example-dev.iam.gserviceaccount.com"
-  image         = "europe-west4-docker.pkg.dev/sluice-example-dev/sluice/release@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+  image         = "europe-west4-docker.pkg.dev/sluice-example-dev/sluice/dispatch@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
   config_bucket = "sluice-example-dev-sluice-trust"
   recipes       = ["helpdesk.yaml"]
   commands      = { watch = { command = "schedule", recipe = "helpdesk.yaml", options = ["--every", "0 3 * * *"] } }
@@ -50,6 +50,17 @@ run "example" {
   }
 }
 
+run "a_command_about_no_recipe" {
+  command = plan
+  variables {
+    commands = { smoke = { command = "smoke" } }
+  }
+  assert {
+    condition     = google_cloud_run_v2_job.command["smoke"].template[0].template[0].containers[0].args == tolist(["smoke", "--env", "/config/dispatch/environment.yaml"])
+    error_message = "The command is another one."
+  }
+}
+
 run "bad_input" {
   command = plan
   variables {
@@ -84,6 +95,15 @@ run "bad_input_4" {
   variables {
     # A command for a recipe that is not there.
     commands = { other = { command = "run", recipe = "other.yaml" } }
+  }
+  expect_failures = [var.commands]
+}
+
+run "bad_input_6" {
+  command = plan
+  variables {
+    # A recipe for a command that takes none.
+    commands = { fit = { command = "doctor", recipe = "helpdesk.yaml" } }
   }
   expect_failures = [var.commands]
 }

@@ -46,7 +46,7 @@ run "example" {
   }
   # A step replaces nothing but checkpoints.
   assert {
-    condition     = [for name, one in local.access.store : name if one.role == "objectUser"] == ["admins-tidy", "lifecycle-checkpoints", "submit-schedules", "train-checkpoints"]
+    condition     = [for name, one in local.access.store : name if one.role == "objectUser"] == ["admins-tidy", "lifecycle-checkpoints", "submit-probes", "submit-schedules", "train-checkpoints"]
     error_message = "Somebody can replace an artifact."
   }
   # A graph cannot change what another's steps hand on.

@@ -12,8 +12,9 @@ variables {
     submit    = "serviceAccount:sluice-submit@sluice-example-dev.iam.gserviceaccount.com"
     serve     = "serviceAccount:sluice-serve@sluice-example-dev.iam.gserviceaccount.com"
   }
-  approvers = { anna = "user:anna@example.com" }
-  endpoints = { helpdesk = "1001" }
+  approvers  = { anna = "user:anna@example.com" }
+  developers = "group:sluice-developers@example.com"
+  endpoints  = { helpdesk = "1001" }
 }
 
 run "example" {
@@ -39,6 +40,12 @@ run "example" {
   assert {
     condition     = [for name, role in google_project_iam_custom_role.role : name if contains(role.permissions, "aiplatform.endpoints.deploy")] == ["serve"]
     error_message = "Somebody else than serve deploys."
+  }
+
+  # Who develops ends runs, and starts none.
+  assert {
+    condition     = tolist(google_project_iam_custom_role.role["developer"].permissions) == tolist(["aiplatform.pipelineJobs.cancel"]) && google_project_iam_member.holder["developers"].member == "group:sluice-developers@example.com"
+    error_message = "Developers cannot end a run, or may do more than that."
   }
 
   # Each account has its role and nothing ready made.
