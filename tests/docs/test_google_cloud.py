@@ -7,8 +7,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from pipelines.recipe import load_recipe
 from tests.docs.commands import PAGES, ROOT, Block, blocks, commands, fault
 

@@ -24,6 +24,6 @@ def test_the_commands_that_were_promised_are_there() -> None:
     promised += " approve refuse freeze thaw break-glass endpoints audit keys registry verify bundle"
     promised += " monitor serve rollback schedule schedules dispatch api-keys gc doctor smoke env"
     assert set(promised.split()) == set(sluice.commands)
-    assert set(sluice.commands["env"].commands) == {"access", "cost", "from-terraform"}
+    assert set(sluice.commands["env"].commands) == {"access", "cost", "from-terraform", "services"}
     assert set(sluice.commands["new"].commands) == {"step"}
     assert set(sluice.commands["keys"].commands) == {"new", "add", "list", "rotate", "retire", "revoke"}
