@@ -24,10 +24,12 @@ dependencies() {
     sed 's/#.*//' unneeded.txt >patterns.txt
     # shellcheck disable=SC2013,SC2086 # words and patterns are what is wanted
     (cd "$site" && for pattern in $(cat /build/patterns.txt); do rm -rf $pattern; done)
-    # Debugging information is most of what these weigh; uvloop's alone is 12 MB.
-    (cd "$site" && for file in uvloop/*.so aiohttp/*.so aiohttp/*/*.so multidict/*.so httptools/*/*.so; do
-        [ ! -f "$file" ] || stripped "$file"
-    done)
+    # Debugging information is most of what these weigh, uvloop's alone 12 MB; an image that must be small brings strip.
+    if command -v strip >/dev/null; then
+        for part in uvloop aiohttp multidict httptools; do
+            [ ! -d "$site/$part" ] || find "$site/$part" -name '*.so' -exec strip --strip-debug {} +
+        done
+    fi
     # Of AWS a store needs S3 and what signs in to it, and a signer KMS.
     [ ! -d "$site/botocore/data" ] || find "$site/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name signin \
         ! -name kms ! -name 'sso*' ! -name sts -exec rm -r {} +
@@ -65,27 +67,6 @@ envoy() {
 compiled() {
     /opt/sluice/bin/python -m compileall -q -j 0 -s "$1" -p "$2" -x '/transformers/models/' \
         --invalidation-mode unchecked-hash "$1/${3:-}" || [ -z "${3:-}" ]
-}
-
-# stripped FILE: cuts off what lies behind the last segment of a shared object, and the table of sections that names it. Only
-# a debugger reads that; the base has no strip.
-stripped() {
-    /opt/sluice/bin/python - "$1" <<'END'
-import struct, sys
-
-with open(sys.argv[1], "r+b") as file:
-    head = bytearray(file.read(64))
-    assert head[:6] == b"\x7fELF\x02\x01", f"{sys.argv[1]} is no ELF file of 64 bits, little-endian"
-    (at,), (size, count) = struct.unpack_from("<Q", head, 32), struct.unpack_from("<HH", head, 54)
-    file.seek(at)
-    segments = [file.read(size) for _ in range(count)]
-    end = max(at + size * count, *(sum(struct.unpack_from("<Q16xQ", one, 8)) for one in segments))
-    struct.pack_into("<Q", head, 40, 0)  # where the table of sections begins
-    struct.pack_into("<HH", head, 60, 0, 0)  # how many there are, and which holds their names
-    file.seek(0)
-    file.write(head)
-    file.truncate(end)
-END
 }
 
 touched() {
