@@ -12,7 +12,7 @@ from components.core.attempt import Files
 from components.core.canonical import canonical_json, digest_of_sorted, sha256
 from components.core.manifest import Kind, Manifest, Shard, file_name
 from components.core.report import Report
-from components.core.rows import BATCH_ROWS, Row, row_digests
+from components.core.rows import BATCH_ROWS, Row, row_digests, whole_table
 from components.core.suites import HEADS, Scorer, Suite, question_digest, read_heads, suite_digest
 from components.core.wording import counted
 from pipelines.proof.ledger import Ledger
@@ -71,7 +71,7 @@ def read_rows(manifest: Manifest, ledger: Ledger) -> Iterator[Row]:
     """The rows of a small artifact, each shard checked."""
     for shard in manifest.shards:
         if shard.uri.endswith(PARQUET):
-            yield from pq.read_table(pa.BufferReader(ledger.rows(shard))).to_pylist()
+            yield from whole_table(ledger.rows(shard)).to_pylist()
 
 
 def check_report(manifest: Manifest, report: Report) -> None:

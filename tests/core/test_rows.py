@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import pyarrow as pa
 import pytest
@@ -72,3 +74,17 @@ def test_token_rows_have_the_same_digests_in_one_chunk_or_many(rows, cut) -> Non
     assert row_digests(whole) == row_digests(parts)
     assert digest_of_sorted(row_digests(whole)) == digest_of_sorted(reversed(row_digests(parts)))
     assert len(set(row_digests(whole))) == len({tuple(row) for row in rows})
+
+
+def test_a_small_file_is_read_by_no_thread_that_could_outlive_python() -> None:
+    script = (
+        "import io, os, pyarrow as pa, pyarrow.parquet as pq\n"
+        "from components.core.rows import whole_table\n"
+        "file = io.BytesIO()\n"
+        "pq.write_table(pa.table({'a': ['x'] * 1000, 'b': [1] * 1000}), file)\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "assert whole_table(file.getvalue()).num_rows == 1000\n"
+        "print(len(os.listdir('/proc/self/task')) - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"

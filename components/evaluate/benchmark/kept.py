@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from components.core.canonical import sha256
 from components.core.errors import InvalidInput
+from components.core.rows import whole_table
 from components.core.seal import Seal
 from components.core.store import Store
 from components.core.suites import suite_digest
@@ -95,7 +96,7 @@ def _to_bytes(answers: Iterable[Kept]) -> bytes:
 
 def _answers(data: bytes, where: str) -> list[Kept]:
     try:
-        table = pq.read_table(pa.BufferReader(data), schema=SCHEMA, page_checksum_verification=True)
-    except (pa.ArrowInvalid, OSError) as error:
+        table = whole_table(data).cast(SCHEMA)
+    except (ValueError, OSError) as error:  # Arrow's own are of both kinds
         raise InvalidInput(f"{where} is damaged ({error}); remove it, and its questions will be asked again") from error
     return [Kept(**row) for row in table.to_pylist()]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from components.core.contract import Contract
 from components.core.manifest import Manifest, Part, read_beside
+from components.core.rows import whole_table
 from components.core.store import Store
 from components.monitor.figures import Fault, Score
 
@@ -57,4 +55,4 @@ def read_profile(store: Store, output: Manifest) -> Profile:
 
 def read_features(store: Store, output: Manifest) -> pa.Table:
     """The features of each row, in the columns of ``features.SCHEMA``."""
-    return pq.read_table(io.BytesIO(read_beside(store, output, ROWS, "features of a window", "describe")))
+    return whole_table(read_beside(store, output, ROWS, "features of a window", "describe"))
