@@ -17,7 +17,7 @@ class JsonLines(logging.Formatter):
             message = f"{message}\n{self.formatException(record.exc_info)}"
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
         line = {"severity": record.levelname, "time": moment, "logger": record.name, "message": message}
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line)  # in ASCII: what a client sent may be no text that UTF-8 can hold
 
 
 def log_json() -> None:

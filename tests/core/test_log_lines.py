@@ -14,7 +14,8 @@ from components.core.log_lines import log_json
 log_json()
 log = logging.getLogger("place")
 log.info("not worth a line")
-log.warning("%s are full,\\nso to speak: ä", "disks")
+log.warning("half a pair: \\ud800")
+X
 try:
     1 / 0
 except ZeroDivisionError:
@@ -24,7 +25,8 @@ except ZeroDivisionError:
 
 def test_each_record_is_one_line_with_its_severity_moment_and_trace() -> None:
     done = subprocess.run([sys.executable, "-c", LOGS], capture_output=True, text=True, check=True)
-    warning, error = (json.loads(line) for line in done.stderr.splitlines())
+    odd, warning, error = (json.loads(line) for line in done.stderr.splitlines())
+    assert odd["message"] == "half a pair: \ud800"
     assert (warning["severity"], warning["logger"]) == ("WARNING", "place")
     assert warning["message"] == "disks are full,\nso to speak: ä"
     assert warning["time"].endswith("+00:00")
