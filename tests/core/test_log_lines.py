@@ -15,7 +15,7 @@ log_json()
 log = logging.getLogger("place")
 log.info("not worth a line")
 log.warning("half a pair: \\ud800")
-X
+log.warning("%s are full,\\nso to speak: ä", "disks")
 try:
     1 / 0
 except ZeroDivisionError:
