@@ -84,6 +84,7 @@ _KINDS = {
     "sql_database_instance": _Kind("database", "instance", "google_sql_database_instance"),
 }
 _IAM = re.compile(r"google_(\w+)_iam_(member|binding|policy)")
+_OWN_ROLES = ("google_project_iam_custom_role", "google_organization_iam_custom_role")
 _NO_GRANTS = ("google_project_iam_member_remove",)
 _TERM = re.compile(r'resource\.(name|service|type)(?: == |\.startsWith\()"([^"]*)"\)?')
 _ACCOUNT = "google_service_account"
@@ -140,15 +141,20 @@ def email_of(account: Resource) -> str:
     return f"{account.values['account_id']}@{account.values.get('project')}.iam.gserviceaccount.com"
 
 
+def is_grant(one: Resource) -> bool:
+    """Whether a resource gives rights, or takes them away."""
+    return bool(_IAM.fullmatch(one.type)) or one.type in _NO_GRANTS
+
+
 def own_roles(plan: Plan) -> dict[str, frozenset[str]]:
-    """The project's own roles, by their ids, with what each permits."""
+    """The roles that a plan makes, by their whole names, with what each permits."""
     found: dict[str, frozenset[str]] = {}
-    for one in plan.of_type("google_project_iam_custom_role", "google_organization_iam_custom_role"):
+    for one in plan.of_type(*_OWN_ROLES):
         if one.waits("permissions") or one.waits("role_id"):
             raise InvalidInput(
                 f"{one.address}: its permissions are not known before it is applied; write them as a list"
             )
-        permits, name = frozenset(one.values["permissions"]), one.values["role_id"]
+        permits, name = frozenset(one.values["permissions"]), _role_name(one)
         if patterns := sorted(each for each in permits if "*" in each):
             raise InvalidInput(f"{one.address}: {', '.join(patterns)} is no permission; write out each that is meant")
         if name in found:
@@ -202,10 +208,18 @@ def _bindings(plan: Plan, one: Resource) -> Iterator[tuple[str, list[str], Any]]
 def _role(plan: Plan, one: Resource) -> str:
     if (role := one.text("role")) is not None:
         return role
-    made = plan.referred(one, "role", ("google_project_iam_custom_role", "google_organization_iam_custom_role"))
+    made = plan.referred(one, "role", _OWN_ROLES)
     if len(made) > 1:
         raise InvalidInput(f"{one.address}: role is one of {len(made)}; compose it from the role's id")
-    return f"projects/-/roles/{made[0].values['role_id']}"
+    return _role_name(made[0])
+
+
+def _role_name(role: Resource) -> str:
+    """A role's whole name: another project may have one of the same id."""
+    kind, attribute = ("organizations", "org_id") if "organization" in role.type else ("projects", "project")
+    if not (parent := role.text(attribute)):
+        raise InvalidInput(f"{role.address}: its {attribute} is not known before it is applied; write it there")
+    return f"{kind}/{parent}/roles/{role.values['role_id']}"
 
 
 def _things(plan: Plan, one: Resource, kind: _Kind, names: Names) -> list[Thing]:

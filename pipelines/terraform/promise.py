@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from components.core.errors import InvalidInput
 from pipelines import located_yaml
-from pipelines.terraform.grants import Thing, thing_named
+from pipelines.terraform.grants import Thing, is_grant, thing_named
 from pipelines.terraform.plan import Resource
 from pipelines.terraform.reach import Path as Way
 from pipelines.terraform.reach import Reach
@@ -44,10 +44,13 @@ class Rule(located_yaml.Part):
 
 
 class Promise(located_yaml.Table):
-    """The words and the rules."""
+    """The words and the rules; of which types of resource it is known whose rights they use and give; as whom services
+    and jobs may run."""
 
     words: dict[str, Word]
     rules: tuple[Rule, ...]
+    made: frozenset[str]
+    run_as: frozenset[str]
 
     @model_validator(mode="after")
     def _says_known_words(self) -> Promise:
@@ -173,8 +176,19 @@ class Check:
             if not (place := str(self.reach.plan.environment.get(name, begins))).startswith(begins):
                 yield f"the environment's {name}: {place}: {reason}"
         for one in self.reach.plan.resources:
-            if reason := _forbidden(one):
+            if reason := _forbidden(one) or self._unknown(one):
                 yield f"{one.address}: {reason}"
+        for thing, account in self.reach.running:
+            if account not in self.promise.run_as:
+                others = _listed(self.promise.run_as)
+                yield f"{thing} runs as {account}, with whatever its image holds; run it as {others}"
+
+    def _unknown(self, one: Resource) -> str:
+        """What is said of a type of resource that nobody has looked at; empty for one that is known."""
+        known = one.type in self.promise.made or is_grant(one)
+        return (
+            "" if known else f"what rights a {one.type} uses or gives is not known; look, and name it in {RULES.name}"
+        )
 
     def _signing_keys(self) -> list[Resource]:
         keys = self.reach.plan.of_type("google_kms_crypto_key")
@@ -186,6 +200,13 @@ _PLACES = (
     ("endpoints", "gs://", "who may write there is in no plan; name a folder of the bucket state"),
 )
 """Where the environment keeps what IAM is to keep: how the address begins, and why another one will not do."""
+_CLAIM = re.compile(r"assertion\.\w+ == '[^'\\]+'")
+_REF = r"assertion\.ref(?: == '[^'\\]+'|\.startsWith\('[^'\\]+'\))"
+_RIGHTS = re.compile(
+    r"assertion\.event_name == 'pull_request' \? 'plan' : \(assertion\.event_name in \['push', 'workflow_dispatch'\]"
+    rf" && assertion\.ref_protected == 'true' && \({_REF}(?: \|\| {_REF})*\) \? 'ci' : 'none'\)"
+)
+"""Who is believed to be what, as infra/terraform/modules/federation writes it."""
 _SIGN = Rule(may="sign", thing="key of a person", only=())
 
 
@@ -202,9 +223,19 @@ def _forbidden(one: Resource) -> str:
     if one.type == "google_sql_user" and one.text("type") in (None, "BUILT_IN"):
         return "logs in by a password, as whoever knows it; make it a CLOUD_IAM_SERVICE_ACCOUNT or CLOUD_IAM_USER"
     if one.type == "google_iam_workload_identity_pool_provider":
-        condition = one.text("attribute_condition") or ""
-        if not re.search(r"\bassertion\.repository(_id|_owner_id)?\b", condition):
-            return "believes any repository of its issuer; set attribute_condition to the one that is meant"
+        terms = (one.text("attribute_condition") or "").split(" && ")
+        if not (
+            all(map(_CLAIM.fullmatch, terms)) and any(term.startswith("assertion.repository_id ") for term in terms)
+        ):
+            return (
+                "may believe any repository of its issuer; set attribute_condition to"
+                " `assertion.repository_id == 'NUMBER'`, and join more by && alone"
+            )
+        rights = (one.values.get("attribute_mapping") or {}).get("attribute.rights", "")
+        if not _RIGHTS.fullmatch(rights):
+            return "has another attribute.rights than modules/federation, so who is `ci` is not known; write that one"
+    if one.type.startswith("google_cloud_run_") and one.values.get("invoker_iam_disabled"):
+        return "answers whoever asks; leave invoker_iam_disabled away, and name who may"
     return ""
 
 

@@ -13,15 +13,16 @@ from pipelines.terraform.plan import Plan
 from pipelines.terraform.roles import Agent, Roles
 
 ACT = frozenset(
-    f"iam.{one}"
-    for one in (
-        "serviceAccounts.actAs",
-        "serviceAccounts.getAccessToken",
-        "serviceAccounts.getOpenIdToken",
-        "serviceAccounts.implicitDelegation",
-        "serviceAccounts.signBlob",
-        "serviceAccounts.signJwt",
-        "serviceAccountKeys.create",
+    (
+        "iam.serviceAccounts.actAs",
+        "iam.serviceAccounts.getAccessToken",
+        "iam.serviceAccounts.getOpenIdToken",
+        "iam.serviceAccounts.implicitDelegation",
+        "iam.serviceAccounts.signBlob",
+        "iam.serviceAccounts.signJwt",
+        "iam.serviceAccountKeys.create",
+        "iam.serviceAccountApiKeyBindings.create",
+        "storage.hmacKeys.create",
     )
 )
 """Each of these is enough to do as an account what it may: whether something runs as it is a request away."""
@@ -146,8 +147,8 @@ class Reach:
                 if account != who and grant.thing.meets(thing) and (found := _allows(grant, ACT, "account")):
                     by = "gives itself the right to act as" if found == "gives" else "acts as"
                     yield Step(account, f"{by} {account} ({grant.role}, {grant.address})")
-            for job, account in self._jobs:
-                if grant.thing.meets(job) and _allows(grant, frozenset([OVERRIDE]), "job"):
+            for job, account in self.running:
+                if job.kind == "job" and grant.thing.meets(job) and _allows(grant, frozenset([OVERRIDE]), "job"):
                     yield Step(
                         account, f"runs {job} with words of its own as {account} ({grant.role}, {grant.address})"
                     )
@@ -162,16 +163,18 @@ class Reach:
                     yield Step(one, f"says who is believed to be {one} ({grant.role}, {grant.address})")
 
     @cached_property
-    def _jobs(self) -> list[tuple[Thing, str]]:
-        """Each job that is run with whatever words who starts it says, and the account that it runs as."""
+    def running(self) -> list[tuple[Thing, str]]:
+        """Each service and job, and the account that it runs as."""
         found = []
-        for one in self.plan.of_type("google_cloud_run_v2_job"):
-            account = one.values["template"][0]["template"][0].get("service_account")
+        for one in self.plan.of_type("google_cloud_run_v2_service", "google_cloud_run_v2_job"):
+            kind = one.type.rsplit("_", 1)[-1]
+            template = one.values["template"][0]
+            account = (template["template"][0] if kind == "job" else template).get("service_account")
             if not account:
                 raise InvalidInput(
                     f"{one.address}: whom it runs as is not known before it is applied; compose the e-mail"
                 )
-            found.append((thing_named("job", str(one.values["name"]), self.names), self.names.of_account(account)))
+            found.append((thing_named(kind, str(one.values["name"]), self.names), self.names.of_account(account)))
         return found
 
     def _of_agents(self, roles: Roles) -> list[Grant]:

@@ -31,8 +31,9 @@ class Roles(located_yaml.Table):
     agents: tuple[Agent, ...]
 
     def permits(self, role: str, own: Mapping[str, frozenset[str]], address: str) -> frozenset[str]:
-        """What a role permits. ``own``: a project's own roles. Raises InvalidInput for a role that nobody described."""
-        found = own.get(role.rsplit("/", 1)[-1]) if "/roles/" in role else self.roles.get(role)
+        """What a role permits. ``own``: roles of somebody's own, by their whole names. Raises InvalidInput for a role
+        that nobody described."""
+        found = own.get(role) if "/roles/" in role else self.roles.get(role)
         if found is None:
             raise InvalidInput(f"{address}: unknown role {role}; say in {TABLE.name} what it permits")
         return found

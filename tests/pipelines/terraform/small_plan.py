@@ -11,6 +11,10 @@ OBJECTS = "projects/_/buckets/a-project-sluice-{}/objects/{}"
 WORKFLOWS = (
     "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/sluice-github/attribute."
 )
+RIGHTS = (
+    "assertion.event_name == 'pull_request' ? 'plan' : (assertion.event_name in ['push', 'workflow_dispatch']"
+    " && assertion.ref_protected == 'true' && (assertion.ref == 'refs/heads/main') ? 'ci' : 'none')"
+)
 ADMINS = "group:admins@example.com"
 Block = tuple[str, str, dict[str, Any]]
 """A resource: type without ``google_``, name, values."""
@@ -52,11 +56,16 @@ def on_project(role: str, who: str, condition: Sequence[dict[str, str]] = ()) ->
 
 
 def own_role(name: str, *permissions: str) -> Block:
-    return "project_iam_custom_role", name, {"role_id": name, "permissions": list(permissions)}
+    return "project_iam_custom_role", name, {"project": PROJECT, "role_id": name, "permissions": list(permissions)}
 
 
 def made(type_: str, name: str, /, **values: Any) -> Block:
     return type_, name, {"name": name, **values}
+
+
+def provider(name: str, condition: str = "assertion.repository_id == '7'", rights: str = RIGHTS) -> Block:
+    values = {"attribute_condition": condition, "attribute_mapping": {"attribute.rights": rights}}
+    return made("iam_workload_identity_pool_provider", name, **values)
 
 
 def _accounts() -> list[Block]:
@@ -81,7 +90,7 @@ GOOD: tuple[Block, ...] = (
     made("kms_crypto_key", "data", purpose="ENCRYPT_DECRYPT"),
     made("artifact_registry_repository", "images", repository_id="sluice"),
     made("iam_workload_identity_pool", "github", workload_identity_pool_id="sluice-github"),
-    made("iam_workload_identity_pool_provider", "github", attribute_condition="assertion.repository == 'a/b'"),
+    provider("github"),
     on_key("release", "signer", "release"),
     on_key("monitor", "signer", "monitor"),
     on_key("anna", "signer", "user:anna@example.com"),

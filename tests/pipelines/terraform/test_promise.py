@@ -17,6 +17,7 @@ from tests.pipelines.terraform.small_plan import (
     ADMINS,
     GOOD,
     PROJECT,
+    RIGHTS,
     WORKFLOWS,
     Block,
     account,
@@ -27,6 +28,7 @@ from tests.pipelines.terraform.small_plan import (
     on_key,
     on_project,
     own_role,
+    provider,
     under,
     without,
     without_bucket,
@@ -211,8 +213,48 @@ BAD: dict[str, tuple[tuple[Block, ...], str]] = {
     ),
     "a password": ((made("sql_user", "root", type="BUILT_IN"),), "google_sql_user.root: logs in by a password"),
     "any repository": (
-        (made("iam_workload_identity_pool_provider", "all", attribute_condition="assertion.ref == 'x'"),),
-        "google_iam_workload_identity_pool_provider.all: believes any repository",
+        (provider("all", "assertion.ref == 'x'"),),
+        "google_iam_workload_identity_pool_provider.all: may believe any repository",
+    ),
+    "a repository or anything": (
+        (provider("all", "assertion.repository_id == '7' || true"),),
+        "google_iam_workload_identity_pool_provider.all: may believe any repository",
+    ),
+    "whoever asks is ci": (
+        (provider("all", rights="'ci'"),),
+        "google_iam_workload_identity_pool_provider.all: has another attribute.rights than modules/federation",
+    ),
+    "any ref is ci": (
+        (provider("all", rights=RIGHTS.replace("'refs/heads/main'", "'x' || true")),),
+        "google_iam_workload_identity_pool_provider.all: has another attribute.rights than modules/federation",
+    ),
+    "a key for what stores": (
+        (on_project("roles/storage.hmacKeyAdmin", "train"),),
+        "train → acts as release (roles/storage.hmacKeyAdmin, google_project_iam_member.",
+    ),
+    "builds": (
+        (on_project("roles/cloudbuild.builds.editor", "train"),),
+        "train → starts a build that names no account as Cloud Build's account (cloudbuild.builds.create, ",
+    ),
+    "rights to be taken": (
+        (made("privileged_access_manager_entitlement", "later"),),
+        "google_privileged_access_manager_entitlement.later: what rights a google_privileged_access_manager",
+    ),
+    "a machine": ((made("workbench_instance", "desk"),), "google_workbench_instance.desk: what rights a google_work"),
+    "a service for whoever asks": (
+        (
+            made(
+                "cloud_run_v2_service",
+                "open",
+                invoker_iam_disabled=True,
+                template=[{"service_account": account("submit")}],
+            ),
+        ),
+        "google_cloud_run_v2_service.open: answers whoever asks",
+    ),
+    "a service that runs as what signs": (
+        (made("cloud_run_v2_service", "odd", template=[{"service_account": account("release")}]),),
+        "service odd runs as release, with whatever its image holds; run it as mlflow or submit",
     ),
 }
 
@@ -279,7 +321,7 @@ def test_a_job_without_an_account_is_harmless_once_its_agent_has_no_role() -> No
 
 
 def test_a_job_that_runs_only_what_it_says_gives_nobody_its_rights() -> None:
-    assert breaches(*GOOD, job("release"), on_job("run.jobsExecutor", "lifecycle")) == []
+    assert breaches(*GOOD, job("submit"), on_job("run.jobsExecutor", "lifecycle")) == []
 
 
 @pytest.mark.parametrize(
@@ -292,8 +334,12 @@ def test_a_job_that_runs_only_what_it_says_gives_nobody_its_rights() -> None:
             "unknown role roles/new.thing; say in roles.yaml what it permits",
         ),
         ((*GOOD, on_project("projects/x/roles/gone", "ci")), "unknown role projects/x/roles/gone; say in"),
+        (
+            (*GOOD, on_project("projects/another/roles/starts", "train")),
+            "unknown role projects/another/roles/starts; say in",
+        ),
         ((*GOOD, own_role("all", "storage.*")), "project_iam_custom_role.all: storage.. is no permission; write out"),
-        ((*GOOD, own_role("starts")), "another role is called starts too; rename one of them"),
+        ((*GOOD, own_role("starts")), "another role is called .*/roles/starts too; rename one of them"),
         ((*GOOD, ("iap_web_iam_member", "x", {})), "unknown kind of grant google_iap_web_iam_member; say in grants.py"),
         ((*GOOD, made("service_account", "x", account_id="sluice-ci", project="b")), "two accounts would .* called ci"),
     ],
