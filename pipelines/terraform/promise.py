@@ -51,6 +51,7 @@ class Promise(located_yaml.Table):
     rules: tuple[Rule, ...]
     made: frozenset[str]
     run_as: frozenset[str]
+    places: dict[str, str]
 
     @model_validator(mode="after")
     def _says_known_words(self) -> Promise:
@@ -87,7 +88,7 @@ class Check:
 
         Raises InvalidInput where the plan has nothing of what a rule is about: then nothing was shown.
         """
-        found = [*self._structure(), *self._unruled(), *self._approvers_keys()]
+        found = [*self._structure(), *self._elsewhere(), *self._unruled(), *self._approvers_keys()]
         for held in self.held:
             for thing in held.things:
                 found += [*self._too_much(held, thing), *self._too_little(held, thing)]
@@ -172,9 +173,6 @@ class Check:
                 yield f"{grant.member} has {grant.role} ({grant.address}); give a role for what it does"
             if grant.member.startswith(_EVERYBODY):
                 yield f"{grant.thing} is open to {grant.member} ({grant.role}, {grant.address}); name who needs it"
-        for name, begins, reason in _PLACES:
-            if not (place := str(self.reach.plan.environment.get(name, begins))).startswith(begins):
-                yield f"the environment's {name}: {place}: {reason}"
         for one in self.reach.plan.resources:
             if reason := _forbidden(one) or self._unknown(one):
                 yield f"{one.address}: {reason}"
@@ -182,6 +180,25 @@ class Check:
             if account not in self.promise.run_as:
                 others = _listed(self.promise.run_as)
                 yield f"{thing} runs as {account}, with whatever its image holds; run it as {others}"
+
+    def _elsewhere(self) -> Iterator[str]:
+        """What the environment that the plan makes keeps in another place than the rules are about."""
+        environment, plan = self.reach.plan.environment, self.reach.plan
+        if not environment:
+            return
+        project = str(next(one.values.get("project") for one in plan.of_type("google_service_account")))
+        known = {"project": project, "region": environment.get("region")}
+        for one in plan.of_type("google_storage_bucket"):
+            known[thing_named("bucket", str(one.values["name"]), self.reach.names).name] = one.values["name"]
+        for name, template in self.promise.places.items():
+            if (place := environment.get(name)) != (wanted := template.format_map(known)):
+                yield f"the environment's {name} is {place}, where the rules do not look; make it {wanted}"
+        for name, address in environment.get("keys", {}).items():
+            if not re.fullmatch(rf"gcpkms:projects/{project}/.*/cryptoKeys/{name}/cryptoKeyVersions/\d+", str(address)):
+                yield f"the environment's key {name} is {address}, where the rules do not look; name the key {name} here"
+        for thing, bucket in self.reach.mounted:
+            if bucket != known.get("trust"):
+                yield f"{thing} starts with what lies in {bucket}; only admins may write that: {known.get('trust')}"
 
     def _unknown(self, one: Resource) -> str:
         """What is said of a type of resource that nobody has looked at; empty for one that is known."""
@@ -195,11 +212,6 @@ class Check:
         return [one for one in keys if one.text("purpose") == "ASYMMETRIC_SIGN"]
 
 
-_PLACES = (
-    ("registry", "vertex://", "whoever may call it moves aliases; name Vertex AI's, vertex://PROJECT/REGION"),
-    ("endpoints", "gs://", "who may write there is in no plan; name a folder of the bucket state"),
-)
-"""Where the environment keeps what IAM is to keep: how the address begins, and why another one will not do."""
 _CLAIM = re.compile(r"assertion\.\w+ == '[^'\\]+'")
 _REF = r"assertion\.ref(?: == '[^'\\]+'|\.startsWith\('[^'\\]+'\))"
 _RIGHTS = re.compile(

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from components.core.errors import InvalidInput
 from pipelines.terraform.grants import EVERY, Grant, Names, Thing, grants_of, thing_named
-from pipelines.terraform.plan import Plan
+from pipelines.terraform.plan import Plan, Resource
 from pipelines.terraform.roles import Agent, Roles
 
 ACT = frozenset(
@@ -166,16 +167,30 @@ class Reach:
     def running(self) -> list[tuple[Thing, str]]:
         """Each service and job, and the account that it runs as."""
         found = []
-        for one in self.plan.of_type("google_cloud_run_v2_service", "google_cloud_run_v2_job"):
-            kind = one.type.rsplit("_", 1)[-1]
-            template = one.values["template"][0]
-            account = (template["template"][0] if kind == "job" else template).get("service_account")
-            if not account:
+        for thing, one, template in self._templates():
+            if not (account := template.get("service_account")):
                 raise InvalidInput(
                     f"{one.address}: whom it runs as is not known before it is applied; compose the e-mail"
                 )
-            found.append((thing_named(kind, str(one.values["name"]), self.names), self.names.of_account(account)))
+            found.append((thing, self.names.of_account(account)))
         return found
+
+    @cached_property
+    def mounted(self) -> list[tuple[Thing, str]]:
+        """Each service and job, and a bucket that it finds files in."""
+        return [
+            (thing, str(each.get("bucket")))
+            for thing, _, template in self._templates()
+            for volume in template.get("volumes") or ()
+            for each in volume.get("gcs") or ()
+        ]
+
+    def _templates(self) -> Iterator[tuple[Thing, Resource, dict[str, Any]]]:
+        for one in self.plan.of_type("google_cloud_run_v2_service", "google_cloud_run_v2_job"):
+            kind = one.type.rsplit("_", 1)[-1]
+            template = one.values["template"][0]
+            inner = template["template"][0] if kind == "job" else template
+            yield thing_named(kind, str(one.values["name"]), self.names), one, inner
 
     def _of_agents(self, roles: Roles) -> list[Grant]:
         everything = Thing("project", EVERY)

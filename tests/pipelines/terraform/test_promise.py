@@ -10,7 +10,7 @@ import pytest
 
 from components.core.errors import InvalidInput, Refused
 from pipelines.cli import sluice
-from pipelines.terraform import promise, roles
+from pipelines.terraform import OUTPUT, promise, roles
 from pipelines.terraform.plan import Plan
 from pipelines.terraform.reach import Reach
 from tests.pipelines.terraform.small_plan import (
@@ -36,6 +36,16 @@ from tests.pipelines.terraform.small_plan import (
 )
 
 SOME_TAG = [{"title": "tag", "expression": "resource.matchTag('1/env', 'dev')"}]
+KEY = f"gcpkms:projects/{PROJECT}/locations/europe-west4/keyRings/sluice/cryptoKeys/{{}}/cryptoKeyVersions/1"
+ENVIRONMENT = {
+    "region": "europe-west4",
+    "store": f"gs://{PROJECT}-sluice-store/store",
+    "requests": f"gs://{PROJECT}-sluice-requests/log",
+    "endpoints": f"gs://{PROJECT}-sluice-state/endpoints",
+    "trust": f"gs://{PROJECT}-sluice-trust/trust.json",
+    "registry": f"vertex://{PROJECT}/europe-west4",
+    "keys": {"release": KEY.format("release"), "monitor": KEY.format("monitor")},
+}
 AGENT = "Vertex AI's custom code agent"
 
 
@@ -295,15 +305,34 @@ def test_a_needed_grant_under_a_condition_that_nobody_understands_does_not_count
 
 
 @pytest.mark.parametrize(
-    ("name", "place", "reason"),
+    ("name", "place"),
     [
-        ("registry", "https://mlflow.example.com", "whoever may call it moves aliases; name Vertex"),
-        ("endpoints", "postgresql://10.0.0.3/endpoints", "who may write there is in no plan; name a folder"),
+        ("registry", "https://mlflow.example.com"),
+        ("endpoints", "postgresql://10.0.0.3/endpoints"),
+        ("endpoints", "gs://a-project-sluice-store/store/checkpoints/endpoints"),
+        ("trust", "gs://another-project-sluice-trust/trust.json"),
+        ("store", None),
     ],
 )
-def test_an_environment_that_keeps_things_where_iam_does_not_see_is_refused(name: str, place: str, reason: str) -> None:
-    (found,) = breaches(*GOOD, output_changes={"sluice_environment": {"after": {name: place}}})
-    assert found.startswith(f"the environment's {name}: {place}: {reason}")
+def test_an_environment_that_keeps_things_where_no_rule_looks_is_refused(name: str, place: str | None) -> None:
+    (found,) = breaches(*GOOD, output_changes={OUTPUT: {"after": {**ENVIRONMENT, name: place}}})
+    assert found.startswith(f"the environment's {name} is {place}, where the rules do not look; make it ")
+    assert found.endswith(ENVIRONMENT[name])
+
+
+def test_an_environments_key_is_the_one_that_the_rules_are_about() -> None:
+    keys = {"release": KEY.format("release"), "monitor": KEY.format("anna")}
+    (found,) = breaches(*GOOD, output_changes={OUTPUT: {"after": {**ENVIRONMENT, "keys": keys}}})
+    assert found.startswith("the environment's key monitor is gcpkms:")
+
+
+def test_what_a_service_starts_with_lies_where_admins_write_alone() -> None:
+    volume = {"name": "config", "gcs": [{"bucket": "a-project-sluice-store"}]}
+    service = made("cloud_run_v2_service", "x", template=[{"service_account": account("submit"), "volumes": [volume]}])
+    (found,) = breaches(*GOOD, service, output_changes={OUTPUT: {"after": ENVIRONMENT}})
+    assert found.startswith(
+        "service x starts with what lies in a-project-sluice-store; only admins may write that: a-project-sluice-trust"
+    )
 
 
 def test_who_acts_as_somebody_told_of_is_not_told_of_again() -> None:
