@@ -195,7 +195,7 @@ class Check:
                 yield f"the environment's {name} is {place}, where the rules do not look; make it {wanted}"
         for name, address in environment.get("keys", {}).items():
             if not re.fullmatch(rf"gcpkms:projects/{project}/.*/cryptoKeys/{name}/cryptoKeyVersions/\d+", str(address)):
-                yield f"the environment's key {name} is {address}, where the rules do not look; name the key {name} here"
+                yield f"the environment's key {name} is {address}, where no rule looks; name the key {name} here"
         for thing, bucket in self.reach.mounted:
             if bucket != known.get("trust"):
                 yield f"{thing} starts with what lies in {bucket}; only admins may write that: {known.get('trust')}"
