@@ -25,9 +25,11 @@ def env() -> None:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File [default: environments/NAME.yaml].")
 def from_terraform(outputs: IO[str], images: Path, out: Path | None) -> None:
     """Writes the environment file of a place that Terraform made. OUTPUTS: `terraform output -json`, or - for stdin."""
-    from pipelines.terraform.outputs import environment_of, write
+    from pipelines.terraform.outputs import AGAIN, environment_of, write
+    from pipelines.terraform.plan import as_terraform_writes
 
-    document = environment_of(outputs.read(), images)
+    with as_terraform_writes("output", AGAIN):
+        document = environment_of(outputs.read(), images)
     path = out or Path("environments") / f"{document['name']}.yaml"
     write(document, path)
     click.echo(path)
@@ -65,16 +67,17 @@ def access(plan: IO[str], check: bool, page: bool) -> None:
     """Says who can reach what in a place that Terraform plans. PLAN: `terraform show -json FILE`, or - for stdin."""
     from components.core.errors import Refused
     from pipelines.terraform import access_page, promise, roles
-    from pipelines.terraform.plan import Plan
+    from pipelines.terraform.plan import Plan, as_terraform_writes
     from pipelines.terraform.reach import Reach
 
-    table = roles.listed()
-    planned = Plan(plan.read())
-    held = promise.Check(Reach(planned, table), promise.written())
-    breaches = held.breaches()
+    table, rules = roles.listed(), promise.written()
+    with as_terraform_writes():
+        planned = Plan(plan.read())
+        held = promise.Check(Reach(planned, table), rules)
+        breaches = held.breaches()
+        text = access_page.page(held, planned.environment.get("name", "?"), str(table.date))
     if page or not check:
-        name = planned.environment.get("name", "?")
-        click.echo(access_page.page(held, name, str(table.date)), nl=False)
+        click.echo(text, nl=False)
     if check and breaches:
         lines = "\n".join(f"  {breach}" for breach in breaches)
         raise Refused(f"terraform plan: breaks the first promise in {len(breaches)} ways; apply nothing:\n{lines}")
@@ -97,11 +100,13 @@ def cost(plan: IO[str], step_minutes: float) -> None:
     PLAN: `terraform show -json FILE`, or - for stdin. An estimate at the prices of dated files, and no bill.
     """
     from pipelines.terraform.cost import idle_prices, not_counted, parts_of, place_of, run_costs
-    from pipelines.terraform.plan import Plan
+    from pipelines.terraform.plan import Plan, as_terraform_writes
 
-    planned, prices = Plan(plan.read()), idle_prices()
-    name, region = place_of(planned)
-    parts = parts_of(planned, prices)
+    prices = idle_prices()
+    with as_terraform_writes():
+        planned = Plan(plan.read())
+        name, region = place_of(planned)
+        parts, uncounted = parts_of(planned, prices), not_counted(planned, prices)
     click.echo(f"{name}, a month in which nobody does anything, in {prices.currency} at list prices of {prices.date}:")
     for part in parts:
         click.echo(f"  {part.amount:9.2f}  {part.what}")
@@ -109,7 +114,7 @@ def cost(plan: IO[str], step_minutes: float) -> None:
     if region != prices.place:
         click.echo(f"The prices are those of {prices.place}; {region} has its own, which are not known here.")
     click.echo("Not counted:")
-    for line in [*not_counted(planned, prices), *prices.always_not_counted]:
+    for line in [*uncounted, *prices.always_not_counted]:
         click.echo(f"  {line}")
     click.echo(f"A run in {region}, if each step takes {step_minutes:g} minutes of its machine and none is cached:")
     for graph, steps, amount, day in run_costs(region, step_minutes * 60):

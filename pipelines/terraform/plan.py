@@ -6,16 +6,32 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from components.core.errors import InvalidInput
+from components.core.errors import InvalidInput, SluiceError
 from pipelines.terraform import OUTPUT
 
 AGAIN = "run `terraform plan -out=FILE`, and hand on all of `terraform show -json FILE`"
 _STEP = re.compile(r'module\.([\w-]+)(?:\[("(?:[^"\\]|\\.)*"|\d+)\])?\.?')
 Way = tuple[str, ...]
 """The modules that a resource lies in, from the root, without what tells their instances apart."""
+
+
+@contextmanager
+def as_terraform_writes(what: str = "plan", again: str = AGAIN) -> Iterator[None]:
+    """Within it, what stumbles over a document of Terraform's raises InvalidInput: its shape is Terraform's own, so what
+    a hand or another program made of it is said here once, and not for each attribute."""
+    try:
+        yield
+    except SluiceError:
+        raise
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"terraform {what}: is no UTF-8 ({error.reason}); {again}") from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        said = f"{type(error).__name__}: {str(error)[:80]}"
+        raise InvalidInput(f"terraform {what}: is not as Terraform writes it ({said}); {again}") from error
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ class Check:
         environment, plan = self.reach.plan.environment, self.reach.plan
         if not environment:
             return
-        project = str(next(one.values.get("project") for one in plan.of_type("google_service_account")))
+        project = str(next((one.values.get("project") for one in plan.of_type("google_service_account")), ""))
         known = {"project": project, "region": environment.get("region")}
         for one in plan.of_type("google_storage_bucket"):
             known[thing_named("bucket", str(one.values["name"]), self.reach.names).name] = one.values["name"]

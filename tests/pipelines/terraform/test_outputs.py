@@ -74,6 +74,12 @@ def test_outputs_that_make_no_environment_are_a_sentence(given: Any, words: str)
     assert not Path("environments").exists()
 
 
+def test_outputs_in_another_encoding_are_a_sentence() -> None:
+    Path("outputs.json").write_text(json.dumps({OUTPUT: {"value": PLACE}}), encoding="utf-16")
+    with pytest.raises(InvalidInput, match="terraform output: is no UTF-8"):
+        sluice.main(["env", "from-terraform", "outputs.json"], standalone_mode=False)
+
+
 def test_a_file_of_somebody_else_is_left_alone() -> None:
     Path("environments").mkdir()
     Path("environments/dev.yaml").write_text("# mine\n")

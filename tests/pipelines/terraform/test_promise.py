@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -376,6 +377,28 @@ def test_a_job_that_runs_only_what_it_says_gives_nobody_its_rights() -> None:
 def test_what_is_not_known_is_an_error_and_not_passed_over(blocks: tuple[Block, ...], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         breaches(*blocks)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"\xff\xfe{\0}\0", "terraform plan: is no UTF-8 .*; run `terraform plan"),
+        (
+            b'{"resource_changes": [1], "configuration": {}, "planned_values": {}, "complete": true}',
+            "is not as Terraform",
+        ),
+        (json.dumps({**json.loads(written(*GOOD)), "resource_changes": []}).encode(), "there is no key release"),
+        (
+            written(*GOOD, (*on_project("roles/viewer", "train")[:2], {"member": 5})).encode(),
+            "is not as Terraform writes",
+        ),
+    ],
+)
+def test_a_file_that_terraform_did_not_write_is_a_sentence(tmp_path: Path, text: bytes, said: str) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_bytes(text)
+    with pytest.raises(InvalidInput, match=said):
+        sluice.main(["env", "access", str(plan), "--check"], standalone_mode=False)
 
 
 def test_the_command_says_the_page_and_refuses_what_breaks_the_promise(
