@@ -21,8 +21,8 @@ Way = tuple[str, ...]
 
 @contextmanager
 def as_terraform_writes(what: str = "plan", again: str = AGAIN) -> Iterator[None]:
-    """Within it, what stumbles over a document of Terraform's raises InvalidInput: its shape is Terraform's own, so what
-    a hand or another program made of it is said here once, and not for each attribute."""
+    """Within it, what stumbles over a document of Terraform's raises InvalidInput: its shape is Terraform's own, so
+    what a hand or another program made of it is said here once, and not for each attribute."""
     try:
         yield
     except SluiceError:
