@@ -28,9 +28,10 @@ def log_json() -> None:
 
 
 def message_of(line: str) -> str:
-    """The message of such a line, on one line, also of another program's; a line that is none is its own message."""
+    """The message of such a line as one printable line, also of another program's; a line that is none is its own."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
-        return line
-    return " ".join(str(found["message"]).split()) if isinstance(found, dict) and "message" in found else line
+        found = None
+    text = str(found["message"]) if isinstance(found, dict) and "message" in found else line
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())

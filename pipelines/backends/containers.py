@@ -7,6 +7,7 @@ found" as exit code 0 (kubeflow/pipelines #13332). Here a container is removed b
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,13 +15,18 @@ from pathlib import Path
 from threading import Timer
 from typing import IO, TYPE_CHECKING, Any
 
+import psutil
+
 from components.core.errors import Failed, InvalidInput
+from components.core.living import living_process
 from pipelines.images.lock import BUILD
 
 if TYPE_CHECKING:
     from pipelines.backends.kfp_local import Limits
 
 LABEL = "dev.sluice.run"
+WORKER = "dev.sluice.worker"
+"""The label that says which process sees a container to its end: its number, when it began, on which machine."""
 SCRATCH = {"/tmp": "rw,exec,mode=1777"}
 """What a step may write besides the project; its HOME and caches lie there too."""
 HANDED_ON = ("SLUICE_SECRET_", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM", "SOURCE_DATE_EPOCH")
@@ -53,14 +59,20 @@ class Containers:
             "tmpfs": SCRATCH,
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges"],
-            "labels": {LABEL: self.run},
+            "labels": {LABEL: self.run, WORKER: f"{os.getpid()} {psutil.Process().create_time()} {_here_and_now()}"},
             "environment": {name: value for name, value in os.environ.items() if name.startswith(HANDED_ON)},
         }
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Sees that there is a daemon, and leaves nothing of the run in it. Raises Failed where there is none."""
+        """Sees that there is a daemon, and leaves nothing of the run in it, nor of one whose worker was killed.
+
+        Raises Failed where there is none.
+        """
         with _daemon() as client:
+            for container in client.containers.list(all=True, filters={"label": WORKER}):
+                if _is_left_behind(container.labels[WORKER]):
+                    container.remove(force=True)
             try:
                 yield
             finally:
@@ -74,7 +86,7 @@ def run_container(
     """Runs a step to its end and removes its container; the exit code, and why a limit ended it where one did."""
     if limits.memory_bytes:
         arguments = {**arguments, "mem_limit": limits.memory_bytes, "memswap_limit": limits.memory_bytes}
-    container = client.containers.create(_here(client, image), command, **arguments)
+    container = _created(client, image, command, arguments)
     ended_by = list[str]()
 
     def too_late() -> None:
@@ -99,6 +111,32 @@ def run_container(
     finally:
         timer.cancel()
         container.remove(force=True)
+
+
+def _created(client: Any, image: str, command: list[str], arguments: dict[str, Any]) -> Any:
+    from docker.errors import APIError
+
+    try:
+        return client.containers.create(_here(client, image), command, **arguments)
+    except APIError as error:
+        raise Failed(
+            f"image {image}: Docker makes no container of it: {error.explanation or error}; look at the step's"
+            " resources and at the daemon's log"
+        ) from error
+
+
+def _is_left_behind(worker: str) -> bool:
+    """Whether the process of this machine has ended that was to see a container to its end."""
+    pid, began, where = worker.split(" ", 2)
+    return where == _here_and_now() and living_process(int(pid), float(began)) is None
+
+
+def _here_and_now() -> str:
+    """What tells this machine, since it was started, from others whose processes have the same numbers."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return socket.gethostname()
 
 
 def _here(client: Any, image: str) -> str:

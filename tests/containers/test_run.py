@@ -10,9 +10,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from components.core.errors import InvalidInput
+from components.core.errors import Failed, InvalidInput
 from components.core.store import Store
-from pipelines.backends.containers import Containers, run_container
+from pipelines.backends.containers import WORKER, Containers, run_container
 from pipelines.backends.kfp_local import Limits
 from pipelines.images.lock import ImagesLock
 from tests.containers.conftest import USER, Contained
@@ -67,6 +67,33 @@ def test_limits_end_a_container_and_say_so(lock: ImagesLock, tmp_path: Path) -> 
     eats = ["python3", "-c", "bytearray(400 * 2**20)"]
     _, large = run_container(client, image, eats, io.BytesIO(), Limits(memory_bytes=200 * 2**20), given)
     assert "over its memory of 200 MiB" in large
+
+
+def test_what_docker_refuses_is_a_sentence(lock: ImagesLock, tmp_path: Path) -> None:
+    os.chown(tmp_path, USER, USER)
+    given = Containers("tiny", tmp_path).arguments()
+    image = lock.images["sluice/data"].reference
+    with pytest.raises(Failed, match=r"Docker makes no container of it: .*; look at the step's resources"):
+        run_container(docker.from_env(), image, ["true"], io.BytesIO(), Limits(memory_bytes=2**20), given)
+
+
+def test_a_container_whose_worker_was_killed_is_removed_by_the_next_run(lock: ImagesLock, tmp_path: Path) -> None:
+    os.chown(tmp_path, USER, USER)
+    client, mine = docker.from_env(), Containers("killed", tmp_path).arguments()
+    _, began, where = mine["labels"][WORKER].split(" ", 2)
+    image = lock.images["sluice/data"].reference.rpartition("@")[2]
+    left = {"killed": f"{2**22 + 1} {began} {where}", "other": f"{2**22 + 1} {began} another machine", "mine": ""}
+    made = {
+        name: client.containers.create(image, ["true"], labels={WORKER: worker or mine["labels"][WORKER]})
+        for name, worker in left.items()
+    }
+    try:
+        with Containers("next", tmp_path).open():
+            there = {one.id for one in client.containers.list(all=True)}
+        assert {name for name, one in made.items() if one.id in there} == {"other", "mine"}
+    finally:
+        for name in ("other", "mine"):
+            made[name].remove(force=True)
 
 
 def test_an_image_that_is_not_here_is_a_sentence(lock: ImagesLock, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def test_each_record_is_one_line_with_its_severity_moment_and_trace() -> None:
     [
         ('{"severity": "ERROR", "message": "full\\n  of it"}', "full of it"),
         ("plain", "plain"),
+        ('{"message": "\\u001b[2Jgone\\u0085and\\u2028on"}', "[2Jgone and on"),
         ('{"severity": "ERROR"}', '{"severity": "ERROR"}'),
         ("7", "7"),
         ("[" * 100_000, "[" * 100_000),
