@@ -36,7 +36,8 @@ from pipelines.recipe import load_recipe
 from pipelines.terraform.outputs import environment_of, write
 
 FOLDER = "deployments"
-"""Where the store keeps records of what was deployed, by commit. What they name by digest, `sluice gc` keeps."""
+"""Where records of what was deployed lie, by commit: beside what the dispatcher starts with, where admins write alone.
+Who could put one into the store could have deployed again what never was."""
 
 
 class Deployment(Contract):
@@ -49,7 +50,7 @@ class Deployment(Contract):
 
     @property
     def key(self) -> str:
-        """Where it lies in the store."""
+        """Where it lies."""
         return f"{FOLDER}/{self.commit}.json"
 
 
@@ -69,7 +70,7 @@ def deploy(asked: Asked) -> Deployment:
     Raises Refused where the plan would let somebody reach what they must not, or graphs are not those of the record.
     """
     place, before = asked.place, asked.place.outputs()
-    known = recorded(_store(before), asked) if asked.again else None
+    known = recorded(before, asked) if asked.again else None
     lock = known.images if known else ImagesLock.load(LOCK)
     verify(source_of(lock, asked.repository), asked.repository, asked.commit)
     lock.save(LOCK)
@@ -84,26 +85,26 @@ def deploy(asked: Asked) -> Deployment:
     if after != before:
         graphs = compiled(after, place, known)
     made = Deployment(environment=place.name, commit=asked.commit, images=lock, graphs=digests(graphs))
-    _keep(made, graphs, _store(after))
+    _keep(made, graphs, after)
     _show(made, graphs, place)
     _tell_dispatcher(place, asked.commit, after)
     return made
 
 
-def recorded(store: Store, asked: Asked) -> Deployment:
+def recorded(outputs: dict[str, Any], asked: Asked) -> Deployment:
     """The record of an earlier deployment. Raises InvalidInput where there was none, or one of its graphs is gone."""
-    key = f"{FOLDER}/{asked.commit}.json"
-    if not store.exists(key):
-        there = sorted(name.rpartition("/")[2].removesuffix(".json") for name in store.list(FOLDER))
+    key, records = f"{FOLDER}/{asked.commit}.json", _records(outputs)
+    if not records.exists(key):
+        there = sorted(name.rpartition("/")[2].removesuffix(".json") for name in records.list(FOLDER))
         known = ", ".join(there) or "nothing was yet"
         raise InvalidInput(f"{asked.commit} was never deployed to {asked.place.name}; name one of: {known}")
-    found = Deployment.read(store.read(key), key)
+    found = Deployment.read(records.read(key), key)
     if (found.environment, found.commit) != (asked.place.name, asked.commit):
         raise InvalidInput(
             f"{key}: says that it is {found.commit} in {found.environment}; somebody put it there by hand"
         )
     for digest in found.graphs.values():
-        read_graph(store, digest)
+        read_graph(_store(outputs), digest)
     return found
 
 
@@ -142,11 +143,12 @@ def digests(graphs: dict[str, Compiled]) -> dict[str, str]:
     return {name: graph.digest for name, graph in sorted(graphs.items())}
 
 
-def _keep(made: Deployment, graphs: dict[str, Compiled], store: Store) -> None:
+def _keep(made: Deployment, graphs: dict[str, Compiled], outputs: dict[str, Any]) -> None:
     """Keeps graphs by digest, then the record; what is there stays as it is."""
+    store, records = _store(outputs), _records(outputs)
     for graph in graphs.values():
         store.create(f"{GRAPHS}/{graph.digest}.yaml", graph.text.encode())
-    if not store.create(made.key, made.to_bytes()) and store.read(made.key) != made.to_bytes():
+    if not records.create(made.key, made.to_bytes()) and records.read(made.key) != made.to_bytes():
         raise Conflict(
             f"{made.key}: this commit was deployed with other images or graphs; run rollback.yml to have those again,"
             " or push a new commit"
@@ -182,6 +184,10 @@ def _tell_dispatcher(place: Place, commit: str, outputs: dict[str, Any]) -> None
         where = ("--project", here["project"], "--region", here["region"])
         label = f"deployment={commit[:12]}"
         call("gcloud", "run", "services", "update", "sluice-dispatch", *where, "--update-labels", label, "--quiet")
+
+
+def _records(outputs: dict[str, Any]) -> Store:
+    return Store(outputs["deployment"]["value"]["config"].rpartition("/")[0])
 
 
 def _store(outputs: dict[str, Any]) -> Store:

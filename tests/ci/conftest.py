@@ -24,6 +24,7 @@ PARTS = (".github", "Makefile", "pyproject.toml", "setup.sh", "locks", "componen
 PLAYER = Path(__file__).with_name("player.py")
 PROGRAMS = ("cosign", "docker", "gcloud", "gh", "skopeo", "terraform")
 STORE = "gs://a-store/store"
+RECORDS = "gs://a-trust"
 REGISTRY = "europe-west4-docker.pkg.dev/a-project/sluice"
 BUILT = "ghcr.io/example/sluice"
 RECIPE = """\
@@ -141,8 +142,8 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """The place's store, on a fake Cloud Storage."""
-    service = Storage("a-store")
+    """The place's store, on a fake Cloud Storage that has the bucket of the records too."""
+    service = Storage("a-store", "a-trust")
     with Server(service).running() as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
         from gcsfs.core import GCSFileSystem

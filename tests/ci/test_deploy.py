@@ -12,7 +12,7 @@ from components.core.canonical import sha256
 from components.core.store import Store
 from pipelines.images.lock import ImagesLock
 from pipelines.images.spec import IMAGES
-from tests.ci.conftest import BUILT, REGISTRY, Checkout
+from tests.ci.conftest import BUILT, RECORDS, REGISTRY, Checkout
 
 REPOSITORY = "Example/Sluice"
 
@@ -48,7 +48,7 @@ def test_a_build_is_looked_at_planned_applied_kept_by_digest_and_told_to_the_dis
         assert call[-1].startswith(f"{BUILT}/sluice/"), "the signature lies where the image was built"
     assert steps(checkout) == ["init", "output", "plan", "show", "show", "apply", "output", "gcloud", "gcloud"]
     assert "-backend-config=bucket=a-state" in checkout.asked("terraform")[0]
-    written = json.loads(store.read(record(checkout)))
+    written = json.loads(Store(RECORDS).read(record(checkout)))
     assert written["commit"] == checkout.commit
     assert len(written["images"]["images"]) == images
     assert set(written["graphs"]) == {f"helpdesk/{name}" for name in ("lifecycle", "release", "monitoring")}
@@ -80,7 +80,7 @@ def test_what_fails_on_the_way_leaves_no_record_and_tells_nobody(
     done = deploy(checkout)
     assert done.returncode != 0
     assert "ended with 1" in done.stderr
-    assert not store.exists(record(checkout))
+    assert not Store(RECORDS).exists(record(checkout))
     assert checkout.asked("gcloud") == []
     if program == "cosign":
         assert "plan" not in steps(checkout), "an image that nobody of us built stops it first"
@@ -89,16 +89,17 @@ def test_what_fails_on_the_way_leaves_no_record_and_tells_nobody(
 def test_an_earlier_deployment_is_had_again_without_its_build(checkout: Checkout, store: Store) -> None:
     lock = checkout.lock(REGISTRY)
     assert deploy(checkout).returncode == 0
-    before, images = store.read(record(checkout)), lock.read_bytes()
+    before, images = Store(RECORDS).read(record(checkout)), lock.read_bytes()
     lock.unlink()
     done = deploy(checkout, AGAIN="1")
     assert done.returncode == 0, done.stderr
-    assert store.read(record(checkout)) == before
+    assert Store(RECORDS).read(record(checkout)) == before
     assert lock.read_bytes() == images
     assert steps(checkout)[-2:] == ["gcloud", "gcloud"]
 
 
 def test_an_earlier_deployment_that_was_none_is_a_sentence(checkout: Checkout, store: Store) -> None:
+    store.create(record(checkout), b"{}")  # whatever steps may write there
     done = deploy(checkout, AGAIN="1")
     assert f"error: {checkout.commit} was never deployed to dev; name one of: nothing was yet" in done.stderr
     assert "plan" not in steps(checkout)
@@ -107,7 +108,7 @@ def test_an_earlier_deployment_that_was_none_is_a_sentence(checkout: Checkout, s
 def test_a_graph_that_is_gone_is_found_before_anything_is_changed(checkout: Checkout, store: Store) -> None:
     checkout.lock(REGISTRY)
     assert deploy(checkout).returncode == 0
-    digest = next(iter(json.loads(store.read(record(checkout)))["graphs"].values()))
+    digest = next(iter(json.loads(Store(RECORDS).read(record(checkout)))["graphs"].values()))
     store.remove(f"graphs/{digest}.yaml")
     planned = steps(checkout).count("plan")
     done = deploy(checkout, AGAIN="1")
