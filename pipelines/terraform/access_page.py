@@ -48,8 +48,8 @@ _TAIL = """
   may too, and runs what a job holds that names no account: who may create such jobs counts as acting as it. Google may
   give agents other roles tomorrow.
 - **Default accounts**. Compute Engine's is an editor of the project unless the organisation forbids that
-  (`iam.automaticIamGrantsForDefaultServiceAccounts`); nothing here runs as it, and no machine is made. A type of resource
-  that nobody has looked at is refused, for it might.
+  (`iam.automaticIamGrantsForDefaultServiceAccounts`); nothing here runs as it, and no machine is made. A type of
+  resource that nobody has looked at is refused, for it might.
 - **What images hold**. A service runs what its digest names; which digest that is says who applies.
 - **Conditions** but for names of objects, databases, keys and secrets: one on a tag, a time or an address counts as
   none where it could do harm, and as never met where a right is needed. Deny policies, organisation policies, VPC

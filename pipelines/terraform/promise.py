@@ -234,6 +234,8 @@ def _forbidden(one: Resource) -> str:
         return "takes access lists, past IAM; set uniform_bucket_level_access"
     if one.type == "google_sql_user" and one.text("type") in (None, "BUILT_IN"):
         return "logs in by a password, as whoever knows it; make it a CLOUD_IAM_SERVICE_ACCOUNT or CLOUD_IAM_USER"
+    if one.type == "google_sql_database_instance" and (one.text("root_password") or one.waits("root_password")):
+        return "has a root password, for whoever knows it; leave root_password away"
     if one.type == "google_iam_workload_identity_pool_provider":
         terms = (one.text("attribute_condition") or "").split(" && ")
         if not (

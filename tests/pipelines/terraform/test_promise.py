@@ -223,6 +223,14 @@ BAD: dict[str, tuple[tuple[Block, ...], str]] = {
         "google_storage_bucket.old: takes access lists",
     ),
     "a password": ((made("sql_user", "root", type="BUILT_IN"),), "google_sql_user.root: logs in by a password"),
+    "a root's password": (
+        (made("sql_database_instance", "db", root_password="x"),),
+        "google_sql_database_instance.db: has a root password",
+    ),
+    "an object": (
+        (made("storage_bucket_object", "trust"),),
+        "google_storage_bucket_object.trust: what rights a google_",
+    ),
     "any repository": (
         (provider("all", "assertion.ref == 'x'"),),
         "google_iam_workload_identity_pool_provider.all: may believe any repository",
