@@ -7,17 +7,18 @@ SHELL := /bin/bash
 
 python := .venv/bin/python
 # What is installed, and by which choice of torch, is named in this stamp: nothing changed, nothing to do.
-# Without a word about torch, the choice that was made before stays.
-TORCH ?= $(or $(patsubst .venv/.installed-%,%,$(firstword $(wildcard .venv/.installed-*))),auto)
+# Without a word about torch, the choice that was made before stays; for `make images` the word is about images.
+installed := $(or $(patsubst .venv/.installed-%,%,$(firstword $(wildcard .venv/.installed-*))),auto)
+TORCH ?= $(installed)
 inputs := locks/main.txt locks/torch-cpu.txt locks/torch-cuda.txt pyproject.toml setup.sh
-stamp := .venv/.installed-$(TORCH)
+stamp := .venv/.installed-$(if $(filter images,$(MAKECMDGOALS)),$(installed),$(TORCH))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(stamp) ## .venv with all that demo and test need (TORCH=cpu|cuda|auto)
 $(stamp): $(inputs)
-	@./setup.sh $(TORCH)
+	@./setup.sh $(patsubst .venv/.installed-%,%,$@)
 	@rm -f .venv/.installed-* && touch $@
 
 lock: setup ## resolves the dependencies again and writes locks/

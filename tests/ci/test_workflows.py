@@ -161,6 +161,7 @@ def test_nothing_of_a_commit_runs_with_rights_that_was_never_on_main(tmp_path: P
     run = ("bash", "-e", "-c", guard["run"])
     assert subprocess.run(run, cwd=tmp_path, check=False).returncode == 0
     subprocess.run(commit, check=True)
+    subprocess.run((*git, "tag", "origin/main"), check=True)  # a name that Git would take first
     refused = subprocess.run(run, cwd=tmp_path, check=False, capture_output=True, text=True)
     assert refused.returncode == 2
     assert "was never on main" in refused.stdout

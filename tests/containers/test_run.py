@@ -15,12 +15,19 @@ from components.core.store import Store
 from pipelines.backends.containers import WORKER, Containers, run_container
 from pipelines.backends.kfp_local import Limits
 from pipelines.images.lock import ImagesLock
-from tests.containers.conftest import USER, Contained
+from tests.containers.conftest import NO_IMAGES, USER, Contained
 from tests.end_to_end.conftest import RECIPE
 from tests.end_to_end.outcome import NAME_OTHERS, outputs
 
 NOW = "2026-02-01T00:00:00+00:00"
 pytestmark = pytest.mark.images
+
+
+@pytest.fixture(autouse=True)
+def _images_of_steps(lock: ImagesLock) -> None:
+    missing = sorted({f"sluice/{name}" for name in ("data", "train", "evaluate", "release")} - lock.images.keys())
+    if missing:
+        pytest.skip(f"{NO_IMAGES}: {', '.join(missing)}")
 
 
 @pytest.mark.timeout(1800)
