@@ -21,40 +21,23 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from pydantic import Field
-
-from components.core.contract import Contract
 from components.core.errors import Conflict, Failed, InvalidInput, Refused, SluiceError
 from components.core.moment import parse_moment
 from components.core.run import Run
 from components.core.run_request import FOLDER
 from components.core.store import Store
 from pipelines.backends.backend import open_backend
+from pipelines.dispatched import DONE, Dispatched, made_of
 from pipelines.dispatcher import dispatch, read_request
 from pipelines.environment import Environment
 from pipelines.notify import is_news, tell_of
 from pipelines.recipe import RecipeBase
 from pipelines.runs import RunFolder
 
-DONE = "dispatched"
-"""Where the store keeps what was made of each request."""
 MOST_BYTES = 256 * 1024
 """Of a message; a notification has one or two kB."""
 _NAME = re.compile(rf"(?:^|/){FOLDER}/([0-9a-f]{{64}})\.json$")
 _LOG = logging.getLogger(__name__)
-
-
-class Dispatched(Contract):
-    """What was made of a run request."""
-
-    request: str
-    run: str = Field(default="", description="The run that was started for it; empty where it was refused.")
-    refused: str = Field(default="", description="Why it was not; a sentence for a person.")
-
-    @property
-    def key(self) -> str:
-        """Where it lies in the store."""
-        return f"{DONE}/{self.request}.json"
 
 
 @dataclass
@@ -78,7 +61,7 @@ class DispatchService:
         Raises Failed for what may pass, Conflict where another process is at it: ask again then.
         """
         with self._one:
-            known = self._known(name)
+            known = made_of(self.store, name)
             if known is not None:
                 return known
             recipe = self._recipe_of(name)
@@ -153,10 +136,6 @@ class DispatchService:
             except Failed as error:
                 _LOG.warning("%s; tried again", error)
             time.sleep(seconds)
-
-    def _known(self, name: str) -> Dispatched | None:
-        key = Dispatched(request=name).key
-        return Dispatched.read(self.store.read(key), key) if self.store.exists(key) else None
 
 
 def named_in(message: Mapping[str, Any]) -> str | None:

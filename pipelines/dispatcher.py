@@ -16,7 +16,7 @@ from components.core.signing import check_moment, read_decision, verify
 from components.core.store import Store
 from components.core.trust import read_trust
 from components.release.people import word_key
-from pipelines.backends.ask import Ask
+from pipelines.backends.ask import Ask, launch_of
 from pipelines.backends.backend import open_backend
 from pipelines.environment import Environment
 from pipelines.proof.content import check_bytes
@@ -60,16 +60,23 @@ def dispatch(name: str, recipe: RecipeBase, environment: Environment) -> RunFold
         _check_retraining(request, store, recipe, environment)
     _check_graph(request, recipe, environment)
     _check_inputs(request, store)
-    arguments = tuple((given.role, given.reference) for given in request.inputs)
-    return open_backend(environment).start(
-        Ask(
-            graph=request.graph,
-            recipe=recipe,
-            environment=environment,
-            arguments=arguments,
-            spec=request.spec,
-            asked_by=name,
-        )
+    return open_backend(environment).start(_ask(request, recipe, environment))
+
+
+def run_to_be(name: str, recipe: RecipeBase, environment: Environment) -> str:
+    """The run that a request becomes when it is first carried out: the request's moment is not in the run's id."""
+    request = read_request(Store(environment.store), name)
+    return launch_of(_ask(request, recipe, environment), "", 1).run
+
+
+def _ask(request: RunRequest, recipe: RecipeBase, environment: Environment) -> Ask:
+    return Ask(
+        graph=request.graph,
+        recipe=recipe,
+        environment=environment,
+        arguments=tuple((given.role, given.reference) for given in request.inputs),
+        spec=request.spec,
+        asked_by=request.name,
     )
 
 

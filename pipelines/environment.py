@@ -153,6 +153,11 @@ class CloudEnvironment(EnvironmentBase, ABC):
     images: dict[str, Image] = Field(
         description="Logical image to registry and digest; or the path of the images lock, which is read in its place."
     )
+    dispatcher: bool = Field(
+        default=False,
+        description="Whether `sluice dispatch` is always at work here: commands leave to it what runs and people ask"
+        " for; where it is not, the command that follows starts that.",
+    )
     service_account: str = Field(description="Account that the steps run as.")
     accounts: dict[Graph, str] = Field(
         default={},
@@ -166,8 +171,8 @@ class CloudEnvironment(EnvironmentBase, ABC):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that the environment says, but for where runs are mirrored and prices read."""
-        return sha256(canonical_json(self.model_dump(mode="json", exclude={"runs", "prices"})))
+        """SHA-256 of all that it says, but for where runs are mirrored, where prices are read and what starts runs."""
+        return sha256(canonical_json(self.model_dump(mode="json", exclude={"runs", "prices", "dispatcher"})))
 
     def account_of(self, graph: str) -> str:
         """The account that a graph's steps run as."""
@@ -276,6 +281,11 @@ def load_environment(name: str) -> Environment:
             + located_yaml.nearest(str(backend), MODELS)
         )
     return located_yaml.validate(MODELS[backend], located, credentials.complaints(located))
+
+
+def has_dispatcher(environment: Environment) -> bool:
+    """Whether a dispatcher starts there what is asked for, and no command does."""
+    return not isinstance(environment, LocalEnvironment) and environment.dispatcher
 
 
 def is_known(name: str) -> bool:

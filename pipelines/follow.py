@@ -14,8 +14,9 @@ from components.core.run import Run, State
 from components.core.store import Store
 from pipelines.backends.ask import Ask
 from pipelines.backends.backend import Backend, open_backend
+from pipelines.dispatched import wait_for
 from pipelines.dispatcher import dispatch
-from pipelines.environment import Environment, LocalEnvironment
+from pipelines.environment import Environment, LocalEnvironment, has_dispatcher
 from pipelines.examine import score_lines
 from pipelines.keys import prepare
 from pipelines.notify import tell_of
@@ -66,7 +67,7 @@ def follow(
     if follow_requests:
         for run in finished:  # it grows: a retraining asks for a release in its turn
             for name in run.requests:
-                folder = dispatch(name, recipe, environment)
+                folder = _started(name, recipe, environment)
                 folders.append(folder)
                 finished.append(watch(backend, folder, environment, as_json))
         backend.runs.point_latest(first)
@@ -74,6 +75,11 @@ def follow(
     if followed or first.page_is_stale:
         write_page(first.path, Store(environment.store), followed=followed)
     return Finished(first, tuple(finished), followed)
+
+
+def _started(request: str, recipe: RecipeBase, environment: Environment) -> RunFolder:
+    """The run of a request: a dispatcher starts it, or we do."""
+    return wait_for(request, environment) if has_dispatcher(environment) else dispatch(request, recipe, environment)
 
 
 def go_on(request: str, recipe: RecipeBase, environment: Environment, *, as_json: bool = False) -> Finished:

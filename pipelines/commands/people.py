@@ -11,6 +11,9 @@ from pipelines.commands import options
 
 if TYPE_CHECKING:
     from components.core.decision import Verdict
+    from pipelines.environment import Environment
+    from pipelines.people import Said
+    from pipelines.recipe import RecipeBase
 
 as_whom = click.option("--as", "name", required=True, metavar="NAME", help="Who speaks, by the name of the key.")
 reason = click.option("--reason", required=True, metavar="TEXT", help="Why; it stands in the audit.")
@@ -23,7 +26,7 @@ reason = click.option("--reason", required=True, metavar="TEXT", help="Why; it s
 @options.env
 @options.as_json
 def approve(run: str, name: str, reason: str, env: str, as_json: bool) -> int:
-    """Approves what a held run waits for; when enough have, the release goes on."""
+    """Approves what a held run waits for; when enough have, the release goes on, started here or by the dispatcher."""
     from components.core.decision import Verdict
 
     return _speak(run, name, Verdict.PASS, reason, env, as_json)
@@ -44,6 +47,7 @@ def refuse(run: str, name: str, reason: str, env: str, as_json: bool) -> int:
 
 def _speak(run: str, name: str, verdict: Verdict, reason: str, env: str, as_json: bool) -> int:
     from components.release.decide.settings import Decide
+    from pipelines.environment import has_dispatcher
     from pipelines.examine import begun, held_run
     from pipelines.follow import go_on, tell
     from pipelines.people import speak
@@ -64,6 +68,26 @@ def _speak(run: str, name: str, verdict: Verdict, reason: str, env: str, as_json
         spoken = " and ".join(said.names)
         click.echo(f"{folder.run}: {spoken} approved; {said.missing} more approval is waited for", err=as_json)
         return int(ExitCode.REFUSED)
+    if has_dispatcher(environment):
+        _tell_what_is_to_be(folder.run, said, recipe, environment, as_json)
+        return 0
     finished = go_on(said.request, recipe, environment, as_json=as_json)
     tell(finished, environment, as_json=as_json)
     return finished.exit_code
+
+
+def _tell_what_is_to_be(run: str, said: Said, recipe: RecipeBase, environment: Environment, as_json: bool) -> None:
+    """Says which run the dispatcher makes of people's word, or has made of it. Raises Refused where it refused."""
+    from components.core.store import Store
+    from pipelines.dispatched import made_of, run_of
+    from pipelines.dispatcher import run_to_be
+    from pipelines.typed import typed
+
+    made = made_of(Store(environment.store), said.request)
+    there = run_of(made) if made else run_to_be(said.request, recipe, environment)
+    follow = typed(f"status {there} --follow", environment.name)
+    spoke = f"{run}: {said.decision.signer} said {said.decision.verdict}"
+    if made:
+        click.echo(f"{spoke}; the dispatcher has started {there}\n  to follow it:  {follow}", err=as_json)
+    else:
+        click.echo(f"{spoke}; the dispatcher starts {there}\n  to follow it, in a minute:  {follow}", err=as_json)

@@ -40,6 +40,10 @@ class Loopback:
         """Makes the next requests of an operation fail; the end of its name will do: ``schedules.create``."""
         self._faults.setdefault(operation, []).append(Fault(how, **more))
 
+    def heal(self, operation: str) -> None:
+        """Lets an operation that was made to fail work again."""
+        self._faults.pop(operation, None)
+
     def fault_of(self, operation: str) -> Fault | None:
         """How this request of an operation is to fail; None where it is not."""
         for name, faults in self._faults.items():

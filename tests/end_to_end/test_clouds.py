@@ -6,6 +6,7 @@ What lies in the store afterwards is what lies there after the same runs on this
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -33,6 +34,7 @@ from tests.monitor.traffic import World, traffic, write_partition, written
 
 THERE = "there.yaml"
 NOW = "2026-02-01T00:00:00+00:00"
+RECIPE_THERE = RECIPE.replace("root: data", "root: gs://desk/data")
 
 
 @dataclass
@@ -42,6 +44,13 @@ class Cloud:
     project: Project
     fake: Vertex | Kubeflow
     cluster: Cluster
+    server: Google | Kubeflow
+    """What answers for it."""
+
+    @property
+    def submits(self) -> str:
+        """The operation that starts a run."""
+        return "runs.create" if isinstance(self.fake, Kubeflow) else "pipelineJobs.create"
 
 
 def environment_of(backend: str, folder: Path, address: str) -> dict:
@@ -65,7 +74,7 @@ def environment_of(backend: str, folder: Path, address: str) -> dict:
 def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     write_tickets(tmp_path / "data", seed=3, genuine=300, questions=60)
     storage, vertex, logging = Storage("desk"), Vertex(), CloudLogging()
-    (tmp_path / "recipe.yaml").write_text(RECIPE.replace("root: data", "root: gs://desk/data"))
+    (tmp_path / "recipe.yaml").write_text(RECIPE_THERE)
     with ExitStack() as stack:
         google = stack.enter_context(Google(storage, vertex, logging).running())
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", google.address)
@@ -73,12 +82,12 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             Store("gs://desk/data").upload(path, path.name)
         kubeflow = stack.enter_context(Kubeflow().running())
         play = VertexPlay(vertex, logging) if request.param == "vertex" else KubeflowPlay(kubeflow)
-        address = google.address if request.param == "vertex" else kubeflow.address
-        there = environment_of(request.param, tmp_path, address)
+        server = google if request.param == "vertex" else kubeflow
+        there = environment_of(request.param, tmp_path, server.address)
         (tmp_path / THERE).write_text(yaml.safe_dump(there))
         project = Project(tmp_path)
         cluster = stack.enter_context(Cluster(tmp_path / "machines", play).running())
-        yield Cloud(project, vertex if request.param == "vertex" else kubeflow, cluster)
+        yield Cloud(project, vertex if request.param == "vertex" else kubeflow, cluster, server)
 
 
 def talk(requests: str, model: str, since: datetime) -> str:
@@ -175,6 +184,42 @@ def test_a_scheduled_run_works_at_its_moment_and_is_seen(cloud: Cloud) -> None:
     assert parse_moment(run["now"]) == parse_moment(moment)
     report = json.loads(Store("gs://desk/store").read(run["steps"][0]["report"]))
     assert report["step"] == "observe"
+
+
+@pytest.mark.long
+def test_who_may_not_submit_leaves_it_to_the_dispatcher_and_watches(cloud: Cloud) -> None:
+    """One person follows, another approves; the service takes runs of neither, and of the dispatcher when it looks."""
+    project, folder = cloud.project, cloud.project.folder
+    there = yaml.safe_load((folder / THERE).read_text())
+    there["keys"]["anna"] = f"file2:{folder}/.sluice/keys/anna.pem"
+    (folder / THERE).write_text(yaml.safe_dump(there | {"dispatcher": True}))
+    (folder / "recipe.yaml").write_text(RECIPE_THERE + "decide: {approvals: 1}\n")
+    for name in ("release", "anna"):
+        project.sluice("keys", "new", name)
+    project.sluice("run", "recipe.yaml", "--no-follow", "--env", THERE)
+
+    cloud.server.fail(cloud.submits, 403, times=1000)
+    following = project.start("status", "latest", "--follow", "--json", "--env", THERE)
+    try:
+        assert following.stderr is not None
+        assert any("the dispatcher starts what it asks for" in line for line in following.stderr)
+        cloud.server.heal(cloud.submits)
+        project.sluice("dispatch", "recipe.yaml", "--once", "--env", THERE)
+        said, _ = following.communicate(timeout=150)
+    finally:
+        following.kill()
+    assert [(run["graph"], run["state"]) for run in json.loads(said)] == [("lifecycle", "done"), ("release", "held")]
+    assert following.returncode == 3
+
+    cloud.server.fail(cloud.submits, 403, times=1000)
+    words = ("approve", "latest", "--as", "anna", "--reason", "I read the lost questions.", "--env", THERE)
+    (release,) = re.findall(r"the dispatcher starts (release-tiny-\w+)\n", project.sluice(*words).stdout)
+    cloud.server.heal(cloud.submits)
+    project.sluice("dispatch", "recipe.yaml", "--once", "--env", THERE)
+    (run,) = json.loads(project.sluice("status", release, "--follow", "--json", "--env", THERE).stdout)
+    assert (run["run"], run["state"]) == (release, "done")
+    assert json.loads(project.sluice("endpoints", "tiny", "--env", THERE, "--json").stdout)["generation"] == 1
+    assert f"the dispatcher has started {release}" in project.sluice(*words).stdout
 
 
 def states(project: Project, run: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ output "sluice_environment" {
     encryption_key = module.kms.data_key
     experiment     = var.experiment
     labels         = local.labels
+    dispatcher     = local.services
     secrets        = module.secrets.references
     webhook        = var.webhook == null ? null : module.secrets.references[var.webhook]
   }

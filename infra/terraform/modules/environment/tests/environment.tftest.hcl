@@ -67,8 +67,8 @@ run "before_there_are_images" {
     images = null
   }
   assert {
-    condition     = output.commands == {} && output.sluice_environment.tracking == ""
-    error_message = "There are services without images."
+    condition     = output.commands == {} && output.sluice_environment.tracking == "" && !output.sluice_environment.dispatcher
+    error_message = "There are services without images, or commands wait for a dispatcher that is not there."
   }
 }
 
