@@ -171,7 +171,7 @@ class CloudEnvironment(EnvironmentBase, ABC):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that it says, but for where runs are mirrored, where prices are read and what starts runs."""
+        """SHA-256 of all that the environment says, but for where runs are mirrored, prices, and who starts them."""
         return sha256(canonical_json(self.model_dump(mode="json", exclude={"runs", "prices", "dispatcher"})))
 
     def account_of(self, graph: str) -> str:
