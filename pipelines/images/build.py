@@ -24,6 +24,8 @@ from pipelines.images.spec import IMAGES, Image, images
 
 LOCK = ROOT / "build" / "images.lock.json"
 LOGS = ROOT / "build" / "images"
+CODE = "dev.sluice.code"
+"""The label that says which code is in an image."""
 BUILT = "built"
 """The tag under which the daemon keeps what was built; nothing but the daemon's own clearing looks at it."""
 
@@ -61,7 +63,7 @@ def build(image: Image, choices: Choices) -> LockedImage:
         platform=f"{found['Os']}/{found['Architecture']}",
         base=on.digest,
         stand_in=on.stand_in,
-        code=code_digest(image.stage) if image.stage else "",
+        code=(found["Config"].get("Labels") or {}).get(CODE, ""),
         size_bytes=found["Size"],
     )
 
@@ -71,10 +73,21 @@ def _built(image: Image, choices: Choices, on: Base) -> str:
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{image.name}.log"
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as context:
+        code = code_digest(image.stage) if image.stage else ""
         write_context(image, context, wheels=choices.wheels)
+        if image.stage and code_digest(image.stage) != code:
+            raise Failed(f"{image.name}: its code was changed while it was read; build again")
         context.seek(0)
         identity = Path(folder) / "id"
-        command = ("docker", "build", "--progress", "plain", "--iidfile", str(identity), *_options(image, choices, on))
+        command = (
+            "docker",
+            "build",
+            "--progress",
+            "plain",
+            "--iidfile",
+            str(identity),
+            *_options(image, choices, on, code),
+        )
         with log.open("wb") as out:
             done = subprocess.run(
                 (*command, "-"),
@@ -90,7 +103,7 @@ def _built(image: Image, choices: Choices, on: Base) -> str:
         return identity.read_text().strip()
 
 
-def _options(image: Image, choices: Choices, on: Base) -> list[str]:
+def _options(image: Image, choices: Choices, on: Base, code: str) -> list[str]:
     made = revision(image)
     labels = {
         "org.opencontainers.image.revision": made.commit,
@@ -101,8 +114,8 @@ def _options(image: Image, choices: Choices, on: Base) -> list[str]:
     }
     if choices.source:
         labels["org.opencontainers.image.source"] = choices.source
-    if image.stage:
-        labels["dev.sluice.code"] = code_digest(image.stage)
+    if code:
+        labels[CODE] = code
     arguments = {"BASE": on.name, "SOURCE_DATE_EPOCH": str(made.epoch)}
     if image.torch:
         arguments["TORCH"] = labels["dev.sluice.torch"] = choices.torch

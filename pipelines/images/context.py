@@ -77,10 +77,12 @@ def _code(image: Image, root: Path) -> Iterator[tuple[str, Path]]:
     if not image.code_paths:
         return
     tracked = _git(root, "ls-files", "-z", "--", *image.code_paths).rstrip("\0").split("\0")
-    others = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *image.code_paths)
+    others = _git(root, "ls-files", "-z", "--others", "--", *image.code_paths)  # also what git is told to ignore
     if unknown := [name for name in others.split("\0") if name.endswith(".py")]:
         raise InvalidInput(f"{', '.join(unknown)}: not in git, and no image holds such a file; `git add` or remove it")
     for name in tracked:
+        if (root / name).is_symlink():
+            raise InvalidInput(f"{name}: is a link, and what it leads to would be in the image; put the file there")
         if (root / name).is_file() and not name.endswith(".md"):
             yield name, root / name
 

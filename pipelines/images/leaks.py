@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -22,14 +23,22 @@ from pipelines.images.lock import ImagesLock
 LARGEST = 8 * 2**20
 """Larger files (bytes) are libraries; they are not looked through."""
 KINDS = {
-    "private key": rb"-----BEGIN (?:[A-Z0-9]+ )?PRIVATE KEY-----\\?n?\s*(?:[A-Za-z0-9+/=]{40,}\\?n?\s*){2}",
+    # Of an Ed25519 key it is one line of base64; of an encrypted one lines about that come first.
+    "private key": rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----\\?n?\s*(?:[\w-]+: [^\n\\]+\\?n?\s*)*"
+    rb"[A-Za-z0-9+/=]{40,}",
     "key of AWS": rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b(?<!EXAMPLE)",
-    "token of GitHub": rb"\bgh[pousr]_[A-Za-z0-9]{36}\b",
-    "token of Hugging Face": rb"\bhf_[A-Za-z]{34}\b",
+    "secret key of AWS": rb"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}"
+    rb"(?![A-Za-z0-9/+])(?<!EXAMPLEKEY)",
+    "token of GitHub": rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{82})\b",
+    "token of GitLab": rb"\bglpat-[A-Za-z0-9_-]{20}\b",
+    "token of Hugging Face": rb"\bhf_[A-Za-z0-9]{34}\b",
+    "token of Slack": rb"\bxox[abprs]-[0-9]{10,13}-[A-Za-z0-9-]{10,}",
     "API key of Google": rb"\bAIza[A-Za-z0-9_-]{35}\b",
+    "token of Google": rb"\b(?:ya29\.[A-Za-z0-9_-]{30,}|GOCSPX-[A-Za-z0-9_-]{28}\b)",
     "password in an address": rb"\b(?:https?|postgresql)://[A-Za-z0-9._-]+:[A-Za-z0-9]{20,}@",
 }
 
+_LAYER = re.compile(r"(?:layer\.tar|^blobs/sha256/[0-9a-f]{64})$")
 PUBLIC = {
     r"usr/lib/[^/]+/libgnutls\.so[0-9.]*$": "the keys with which GnuTLS tests itself",
     r"site-packages/google/genai/tests/": "a token that its tests made up",
@@ -53,17 +62,23 @@ def _places(image: str) -> Iterator[tuple[str, bytes]]:
     with subprocess.Popen(("docker", "save", image), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         if process.stdout is None or process.stderr is None:
             raise Failed(f"{image}: cannot be saved; look at the daemon's log")
-        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-            for layer in archive:
-                if layer.name.endswith("layer.tar") and (file := archive.extractfile(layer)):
-                    yield from _files(layer.name[:12], file)
+        looked = 0
+        with suppress(tarfile.ReadError), tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+            for part in archive:
+                # Docker before 25 calls a layer ID/layer.tar, later ones blobs/sha256/DIGEST, as they do settings.
+                if _LAYER.search(part.name) and (file := archive.extractfile(part)):
+                    with suppress(tarfile.ReadError):  # a blob that is no layer
+                        yield from _files(part.name.removeprefix("blobs/sha256/")[:12], file)
+                        looked += 1
         said = process.stderr.read().decode(errors="replace")
     if process.returncode:
         raise fault(f"save {image}", said)
+    if not looked:
+        raise Failed(f"{image}: no layer was found in what `docker save` wrote, so nothing was looked at")
 
 
 def _files(layer: str, content: IO[bytes]) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(fileobj=content, mode="r|") as archive:
+    with tarfile.open(fileobj=content, mode="r|*") as archive:
         for member in archive:
             if any(re.search(path, member.name) for path in PUBLIC):
                 continue

@@ -151,12 +151,12 @@ def test_placeholders_in_settings_do_not_reach_kfp() -> None:
 
 def test_the_code_digest_sees_the_stage_core_and_the_locks_and_nothing_else(tmp_path: Path) -> None:
     root = tmp_path / "components"
-    files = ["data/a.py", "core/b.py", "train/c.py", "../locks/main.txt", "data/README.md"]
+    files = ["data/a.py", "core/b.py", "train/c.py", "../locks/main.txt", "data/README.md", "data/d.html"]
     for name in files:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("1")
     first = code_digest("data", root)
-    for name, changes in zip(files, (True, True, False, True, False), strict=True):
+    for name, changes in zip(files, (True, True, False, True, False, True), strict=True):
         (root / name).write_text("2")
         assert (code_digest("data", root) != first) is changes
         (root / name).write_text("1")

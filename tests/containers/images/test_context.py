@@ -84,6 +84,21 @@ def test_code_that_git_does_not_know_is_no_part_of_an_image(checkout: Path) -> N
         raw("data", checkout)
 
 
+def test_code_that_git_is_told_to_ignore_is_none_either(checkout: Path) -> None:
+    (checkout / ".git/info/exclude").write_text("new.py\n")
+    (checkout / "components/core/new.py").write_text("")
+    with pytest.raises(InvalidInput, match=r"components/core/new\.py: not in git"):
+        raw("data", checkout)
+
+
+def test_what_a_link_leads_to_gets_into_no_image(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2")
+    (checkout / "components/core/notes.txt").symlink_to(tmp_path / "secret")
+    subprocess.run(("git", "-C", str(checkout), "add", "components/core/notes.txt"), check=True)
+    with pytest.raises(InvalidInput, match=r"components/core/notes\.txt: is a link"):
+        raw("data", checkout)
+
+
 def test_only_torch_is_taken_from_a_folder_of_wheels_and_only_where_it_is_wanted(
     checkout: Path, tmp_path: Path
 ) -> None:

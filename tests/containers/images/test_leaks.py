@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from pipelines.images.leaks import leaks
-
-pytestmark = pytest.mark.images
+from components.core.errors import Failed
+from pipelines.images.leaks import KINDS, leaks
+from tests.containers.images.conftest import SaysDocker
 
 KEY = (
     "-----BEGIN PRIVATE KEY-----\n"
@@ -50,6 +53,7 @@ def build(lock: object) -> Iterator[Build]:
         subprocess.run(("docker", "image", "rm", "--force", image), capture_output=True, check=True)
 
 
+@pytest.mark.images
 def test_a_key_in_a_layer_is_found_also_where_a_later_layer_hides_it(build: Build) -> None:
     image = build("FROM scratch\nCOPY key /srv/key\nCOPY none /srv/key\n", {"key": KEY, "none": "nothing\n"})
     found = leaks(image)
@@ -58,6 +62,55 @@ def test_a_key_in_a_layer_is_found_also_where_a_later_layer_hides_it(build: Buil
     assert "MII" not in found[0]
 
 
+ED25519 = "-----BEGIN PRIVATE KEY-----\n" + "MC4CAQAwBQYDK2VwBCIEI" + "A" * 43 + "\n-----END PRIVATE KEY-----\n"
+ENCRYPTED = KEY.replace("BEGIN ", "BEGIN RSA ").replace("-----\nMII", "-----\nProc-Type: 4,ENCRYPTED\n\nMII")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (ED25519, "private key"),
+        (ENCRYPTED, "private key"),
+        (json.dumps({"private_key": ED25519}), "private key"),
+        ("hf_" + "a1B2" * 8 + "cd", "token of Hugging Face"),
+        ("github_pat_" + "a1" * 41, "token of GitHub"),
+        ("glpat-" + "x" * 20, "token of GitLab"),
+        ('aws_secret_access_key = "' + "a/" * 20 + '"', "secret key of AWS"),
+        ("xoxb-" + "1" * 12 + "-" + "a" * 24, "token of Slack"),
+        ("ya29." + "a" * 40, "token of Google"),
+    ],
+)
+def test_a_secret_is_known_by_its_form(text: str, kind: str) -> None:
+    assert [name for name, pattern in KINDS.items() if re.search(pattern, f"a={text}\n".encode())] == [kind]
+
+
+def test_layers_are_found_as_later_dockers_write_them(docker_that: SaysDocker, tmp_path: Path) -> None:
+    def tar(files: dict[str, bytes], mode: str = "w") -> bytes:
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode=mode) as archive:
+            for name, content in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+        return out.getvalue()
+
+    layer = tar({"srv/key": KEY.encode()}, "w:gz")
+    names = {f"blobs/sha256/{digit * 64}": content for digit, content in (("a", b'{"config": 1}'), ("b", layer))}
+    docker_that({"history": "", "image inspect": '[{"Config": {}}]'}, fails={"save": "not this time"})
+    with pytest.raises(Failed, match="not this time"):
+        leaks("x")
+    (tmp_path / "saved.tar").write_bytes(tar({**names, "manifest.json": b"[]"}))
+    program = tmp_path / "docker-bin" / "docker"
+    program.write_text(
+        program.read_text().replace("'save'*)", f"'save'*) cat {tmp_path}/saved.tar; exit 0 ;;\n'never'*)")
+    )
+    assert leaks("x") == ["layer bbbbbbbbbbbb, /srv/key: private key"]
+    (tmp_path / "saved.tar").write_bytes(tar({"manifest.json": b"[]"}))
+    with pytest.raises(Failed, match="x: no layer was found in what `docker save` wrote"):
+        leaks("x")
+
+
+@pytest.mark.images
 def test_a_value_in_a_build_argument_and_in_a_variable_is_found(build: Build) -> None:
     dockerfile = "FROM scratch\nARG TOKEN\nENV HANDED_ON=${TOKEN}\nCOPY a /a\n"
     image = build(dockerfile, {"a": ""}, ("--build-arg", f"TOKEN={PLANTED}"))
@@ -65,9 +118,11 @@ def test_a_value_in_a_build_argument_and_in_a_variable_is_found(build: Build) ->
     assert any(line.startswith("history") for line in leaks(image, [PLANTED]))
 
 
+@pytest.mark.images
 def test_an_image_without_secrets_has_none(build: Build) -> None:
     assert leaks(build("FROM scratch\nCOPY a /a\n", {"a": "-----BEGIN PUBLIC KEY-----\n"}), [PLANTED]) == []
 
 
+@pytest.mark.images
 def test_nothing_that_was_built_holds_a_secret(built: dict[str, str]) -> None:
     assert {name: found for name, image in built.items() if (found := leaks(image))} == {}
