@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import re
 import zlib
 from collections.abc import Collection, Iterator
 
@@ -13,6 +15,9 @@ from components.core.errors import InvalidInput
 from components.core.request_log import COLUMNS, RequestLog, Table
 from components.core.rows import schema_of
 
+MOST_BYTES = 2**30
+"""Of a partition, unpacked: a gateway seals far less at a time."""
+_NO_ROW = re.compile(rb"^(?!\{)", re.MULTILINE)
 SCHEMAS = {table: schema_of(columns) for table, columns in COLUMNS.items()}
 
 
@@ -25,7 +30,7 @@ def read_partition(log: RequestLog, key: str, table: Table) -> pa.Table:
     try:
         if not data:
             raise EOFError("it is empty")
-        found = _parsed(gzip.decompress(data), SCHEMAS[table])
+        found = _parsed(_unpacked(data), SCHEMAS[table])
         found.validate(full=True)
     except (pa.ArrowException, EOFError, OSError, zlib.error) as error:
         raise InvalidInput(
@@ -40,6 +45,17 @@ def batches(log: RequestLog, keys: Collection[str], table: Table) -> Iterator[pa
         yield from read_partition(log, key, table).to_batches()
 
 
+def _unpacked(data: bytes) -> bytes:
+    """The lines, each of which is an object."""
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        lines = file.read(MOST_BYTES + 1)
+    if len(lines) > MOST_BYTES:
+        raise OSError(f"it unpacks to more than {MOST_BYTES} bytes, which no gateway writes")
+    if lines and (not lines.endswith(b"\n") or _NO_ROW.search(lines, 0, len(lines) - 1)):
+        raise OSError("a line of it is no row")
+    return lines
+
+
 def _parsed(lines: bytes, schema: pa.Schema) -> pa.Table:
     # Arrow's reader takes no file without a row, and ends the process where all rows are `null`: one goes before them.
     data = b"{}\n" + lines
@@ -48,4 +64,6 @@ def _parsed(lines: bytes, schema: pa.Schema) -> pa.Table:
         read_options=json.ReadOptions(use_threads=False, block_size=len(data) + 1),
         parse_options=json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
     )
+    if found.num_rows != lines.count(b"\n") + 1:
+        raise OSError("its rows are not one a line")
     return found.select(schema.names).slice(1)

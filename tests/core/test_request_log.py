@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from components.core import partitions
 from components.core.errors import Failed, InvalidInput
 from components.core.partitions import SCHEMAS, batches, read_partition
 from components.core.request_log import RequestLog, Table, one_a_request
@@ -70,10 +71,14 @@ SOUND = gzip.compress(b'{"request_id":"a"}\n', mtime=0)
         SOUND + b"more",
         gzip.compress(b"no JSON at all"),
         gzip.compress(b"[1]\n"),
-        gzip.compress(b'{"request_id":"a"'),
-        gzip.compress(b'{"request_id":5}'),
-        gzip.compress(b'{"attempt":3000000000}'),
-        gzip.compress(b'{"request_id":"\xff\xfe"}'),
+        gzip.compress(b"null\n"),
+        gzip.compress(b'{"request_id":"a"\n'),
+        gzip.compress(b'{"request_id":"a"}{"request_id":"b"}\n'),
+        gzip.compress(b'{"request_id":\n"a"}\n'),
+        gzip.compress(b'{"request_id":"a"}'),
+        gzip.compress(b'{"request_id":5}\n'),
+        gzip.compress(b'{"attempt":3000000000}\n'),
+        gzip.compress(b'{"request_id":"\xff\xfe"}\n'),
     ],
 )
 def test_a_half_written_or_foreign_partition_is_named_and_the_others_are_read(log: RequestLog, data: bytes) -> None:
@@ -84,12 +89,18 @@ def test_a_half_written_or_foreign_partition_is_named_and_the_others_are_read(lo
     assert read_partition(log, "e/requests/good.jsonl.gz", Table.REQUESTS).num_rows == 1
 
 
-def test_no_rows_are_an_empty_table_and_rows_that_are_null_have_no_cells(log: RequestLog) -> None:
+def test_a_partition_that_unpacks_to_more_than_any_gateway_writes_is_not_unpacked(
+    log: RequestLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "MOST_BYTES", 1000)
+    log.write("e/requests/large.jsonl.gz", rows(*"abcdefgh" * 8))
+    with pytest.raises(InvalidInput, match="large.jsonl.gz cannot be read: it unpacks to more than 1000 bytes"):
+        read_partition(log, "e/requests/large.jsonl.gz", Table.REQUESTS)
+
+
+def test_no_rows_are_an_empty_table(log: RequestLog) -> None:
     log.write("e/feedback/none.jsonl.gz", [])
     assert read_partition(log, "e/feedback/none.jsonl.gz", Table.FEEDBACK).equals(SCHEMAS[Table.FEEDBACK].empty_table())
-    log.write("e/feedback/null.jsonl.gz", [b"null"])
-    found = read_partition(log, "e/feedback/null.jsonl.gz", Table.FEEDBACK)
-    assert found.to_pylist() == [dict.fromkeys(found.column_names)]
 
 
 def test_files_that_are_no_partitions_are_not_read(log: RequestLog, tmp_path: Path) -> None:
