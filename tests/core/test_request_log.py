@@ -94,7 +94,7 @@ def test_a_partition_that_unpacks_to_more_than_any_gateway_writes_is_not_unpacke
 ) -> None:
     monkeypatch.setattr(partitions, "MOST_BYTES", 1000)
     log.write("e/requests/large.jsonl.gz", rows(*"abcdefgh" * 8))
-    with pytest.raises(InvalidInput, match="large.jsonl.gz cannot be read: it unpacks to more than 1000 bytes"):
+    with pytest.raises(InvalidInput, match=r"large.jsonl.gz cannot be read: it unpacks to more than 1000 bytes"):
         read_partition(log, "e/requests/large.jsonl.gz", Table.REQUESTS)
 
 
