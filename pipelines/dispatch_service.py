@@ -37,6 +37,7 @@ from pipelines.runs import RunFolder
 MOST_BYTES = 256 * 1024
 """Of a message; a notification has one or two kB."""
 _NAME = re.compile(rf"(?:^|/){FOLDER}/([0-9a-f]{{64}})\.json$")
+_AGAIN = re.compile(rf"^{FOLDER}/([0-9a-f]{{64}})/([a-z][-a-z0-9]*)$")
 _LOG = logging.getLogger(__name__)
 
 
@@ -55,13 +56,14 @@ class DispatchService:
         self.store = Store(self.environment.store)
         self._by_digest = {recipe.digest: recipe for recipe in self.recipes}
 
-    def carry_out(self, name: str) -> Dispatched | None:
+    def carry_out(self, name: str, after: str = "") -> Dispatched | None:
         """Starts what a request asks for, and says what was made of it; None where it is for another dispatcher.
 
+        ``after`` is the run that was given up where it is asked for again: another attempt is made, if it was.
         Raises Failed for what may pass, Conflict where another process is at it: ask again then.
         """
         with self._one:
-            known = made_of(self.store, name)
+            known = made_of(self.store, name, after)
             if known is not None:
                 return known
             recipe = self._recipe_of(name)
@@ -73,9 +75,9 @@ class DispatchService:
             except (Failed, Conflict):
                 raise
             except SluiceError as error:
-                made, said = Dispatched(request=name, refused=str(error)), str(error)
+                made, said = Dispatched(request=name, refused=str(error), after=after), str(error)
             else:
-                made, said = Dispatched(request=name, run=folder.run), _started(folder, began)
+                made, said = Dispatched(request=name, run=folder.run, after=after), _started(folder, began)
             self.store.create(made.key, made.to_bytes())
             _say(made, said)
             return made
@@ -92,16 +94,16 @@ class DispatchService:
 
     def look(self) -> list[Dispatched]:
         """Carries out all requests that nothing was made of yet; one that fails is left for the next time."""
-        done = {key.rpartition("/")[2] for key in self.store.list(DONE)}
+        done = {key.removeprefix(f"{DONE}/") for key in self.store.list(DONE)}
         found = list[Dispatched]()
         for key in self.store.list(FOLDER):
-            name = _NAME.search(key)
-            if name is None or f"{name[1]}.json" in done:
+            asked = _NAME.search(key) or _AGAIN.search(key)
+            if asked is None or f"{key.removeprefix(f'{FOLDER}/').removesuffix('.json')}.json" in done:
                 continue
             try:
-                made = self.carry_out(name[1])
+                made = self.carry_out(*asked.groups())
             except (Failed, Conflict) as error:
-                _LOG.warning("request %s: %s; tried again", name[1][:12], error)
+                _LOG.warning("request %s: %s; tried again", asked[1][:12], error)
                 continue
             if made is not None:
                 found.append(made)

@@ -63,10 +63,10 @@ def dispatch(name: str, recipe: RecipeBase, environment: Environment) -> RunFold
     return open_backend(environment).start(_ask(request, recipe, environment))
 
 
-def run_to_be(name: str, recipe: RecipeBase, environment: Environment) -> str:
-    """The run that a request becomes when it is first carried out: the request's moment is not in the run's id."""
+def run_to_be(name: str, recipe: RecipeBase, environment: Environment, attempt: int = 1) -> str:
+    """The run that a request becomes when it is carried out: the moment of that is not in the run's id."""
     request = read_request(Store(environment.store), name)
-    return launch_of(_ask(request, recipe, environment), "", 1).run
+    return launch_of(_ask(request, recipe, environment), "", attempt).run
 
 
 def _ask(request: RunRequest, recipe: RecipeBase, environment: Environment) -> Ask:

@@ -14,7 +14,7 @@ from components.core.run import Run, State
 from components.core.store import Store
 from pipelines.backends.ask import Ask
 from pipelines.backends.backend import Backend, open_backend
-from pipelines.dispatched import wait_for
+from pipelines.dispatched import last_asked, wait_for
 from pipelines.dispatcher import dispatch
 from pipelines.environment import Environment, LocalEnvironment, has_dispatcher
 from pipelines.examine import score_lines
@@ -50,7 +50,9 @@ def carry_out(ask: Ask, *, follow_requests: bool = True, as_json: bool = False) 
     check_signer(ask.environment, ask.graph)
     backend = open_backend(ask.environment)
     first = backend.start(ask)
-    return follow(backend, first, ask.recipe, ask.environment, follow_requests=follow_requests, as_json=as_json)
+    return follow(
+        backend, first, ask.recipe, ask.environment, follow_requests=follow_requests, asks=True, as_json=as_json
+    )
 
 
 def follow(
@@ -60,14 +62,18 @@ def follow(
     environment: Environment,
     *,
     follow_requests: bool = True,
+    asks: bool = False,
     as_json: bool = False,
 ) -> Finished:
-    """Follows a run that was started, here or elsewhere, and what it asks for, and writes one page about all of it."""
+    """Follows a run that was started, here or elsewhere, and what it asks for, and writes one page about all of it.
+
+    ``asks`` says that what it asks for and was given up before is wanted again, of a dispatcher too.
+    """
     folders, finished = [first], [watch(backend, first, environment, as_json)]
     if follow_requests:
         for run in finished:  # it grows: a retraining asks for a release in its turn
             for name in run.requests:
-                folder = _started(name, recipe, environment)
+                folder = _started(name, recipe, environment, run.ended if asks else "")
                 folders.append(folder)
                 finished.append(watch(backend, folder, environment, as_json))
         backend.runs.point_latest(first)
@@ -77,9 +83,11 @@ def follow(
     return Finished(first, tuple(finished), followed)
 
 
-def _started(request: str, recipe: RecipeBase, environment: Environment) -> RunFolder:
+def _started(request: str, recipe: RecipeBase, environment: Environment, asked: str) -> RunFolder:
     """The run of a request: a dispatcher starts it, or we do."""
-    return wait_for(request, environment) if has_dispatcher(environment) else dispatch(request, recipe, environment)
+    if has_dispatcher(environment):
+        return wait_for(last_asked(request, environment, asked), environment)
+    return dispatch(request, recipe, environment)
 
 
 def go_on(request: str, recipe: RecipeBase, environment: Environment, *, as_json: bool = False) -> Finished:

@@ -78,13 +78,16 @@ def _speak(run: str, name: str, verdict: Verdict, reason: str, env: str, as_json
 
 def _tell_what_is_to_be(run: str, said: Said, recipe: RecipeBase, environment: Environment, as_json: bool) -> None:
     """Says which run the dispatcher makes of people's word, or has made of it. Raises Refused where it refused."""
+    from datetime import UTC, datetime
+
     from components.core.store import Store
-    from pipelines.dispatched import made_of, run_of
+    from pipelines.dispatched import last_asked, made_of, run_of
     from pipelines.dispatcher import run_to_be
     from pipelines.typed import typed
 
-    made = made_of(Store(environment.store), said.request)
-    there = run_of(made) if made else run_to_be(said.request, recipe, environment)
+    asked = last_asked(said.request, environment, datetime.now(UTC).isoformat())
+    made = made_of(Store(environment.store), asked.name, asked.after)
+    there = run_of(made) if made else run_to_be(asked.name, recipe, environment, asked.attempt)
     follow = typed(f"status {there} --follow", environment.name)
     spoke = f"{run}: {said.decision.signer} said {said.decision.verdict}"
     if made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from pipelines import dispatcher, follow
 from pipelines.backends.ask import GRAPHS
 from pipelines.compile import Compiled
 from pipelines.dispatch_service import DispatchService
-from pipelines.dispatched import PATIENCE, Dispatched, wait_for
+from pipelines.dispatched import PATIENCE, Asked, Dispatched, last_asked, wait_for
 from pipelines.environment import environment_from
 from pipelines.runs import RunFolder
 from tests.pipelines.backends.machine import SPEC, FakeService, Machine
+
+BEFORE, ENDED, LATER = (f"2026-01-0{day}T00:00:00+00:00" for day in (1, 2, 3))
 
 
 @pytest.fixture
@@ -62,7 +65,9 @@ class Clock:
 
     def waited(self, machine: Machine, name: str) -> RunFolder:
         """The run that is waited for in this time."""
-        return wait_for(name, machine.environment, sleep=self.sleep, clock=lambda: self.now)
+        return wait_for(
+            last_asked(name, machine.environment), machine.environment, sleep=self.sleep, clock=lambda: self.now
+        )
 
 
 def test_the_dispatchers_run_is_waited_for_and_is_the_one_that_was_foretold(machine: Machine, capsys) -> None:
@@ -92,6 +97,36 @@ def test_a_dispatcher_that_is_not_there_is_not_waited_for_for_ever_and_the_reque
     assert look(machine).run
 
 
+def test_what_was_given_up_is_asked_for_again_by_a_mark_that_is_followed_by_one_attempt(machine: Machine) -> None:
+    name, first_time = asked(machine), Asked(asked(machine))
+    first = look(machine).run
+    assert last_asked(name, machine.environment, LATER) == first_time, "it is at work"
+    machine.service.tell(first, State.FAILED)
+    machine.service.states[first] = replace(machine.service.states[first], ended=ENDED)
+    assert last_asked(name, machine.environment) == first_time, "who only looks asks for nothing"
+    assert last_asked(name, machine.environment, BEFORE) == first_time, "it had not been given up when that was asked"
+    for _ in range(2):
+        again = last_asked(name, machine.environment, LATER)
+        assert again == Asked(name, after=first, attempt=2)
+    foretold = dispatcher.run_to_be(name, machine.recipe, machine.environment, again.attempt)
+    assert look(machine).run == foretold != first
+    assert DispatchService(machine.environment, (machine.recipe,)).look() == []
+    assert [job.run for job in machine.service.submitted] == [first, foretold]
+    assert last_asked(name, machine.environment) == again, "who looks sees the second attempt"
+    assert Clock().waited(machine, name).run == foretold
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.DONE])
+def test_a_mark_that_somebody_made_starts_nothing_again_that_was_not_given_up(machine: Machine, state: State) -> None:
+    name = asked(machine)
+    first = look(machine).run
+    machine.service.tell(first, state)
+    machine.store.create(f"requests/{name}/{first}", b"")
+    assert look(machine).run == first
+    assert [job.run for job in machine.service.submitted] == [first]
+    assert Clock().waited(machine, name).run == first
+
+
 def test_what_the_dispatcher_refuses_is_said_in_its_words(machine: Machine) -> None:
     name = asked(machine, asker="monitoring")
     with pytest.raises(Refused, match=r"the dispatcher refused: request \w{12}: monitoring may not ask for release"):
@@ -104,8 +139,8 @@ def test_what_a_followed_run_asks_for_is_started_by_the_dispatcher_where_there_i
 ) -> None:
     name, waited = asked(machine), list[str]()
 
-    def comes(request: str, environment: object) -> RunFolder:
-        waited.append(request)
+    def comes(asked: Asked, environment: object) -> RunFolder:
+        waited.append(asked.name)
         return machine.runs.find(look(machine).run)
 
     def ended(_: object, folder: RunFolder, *__: object) -> Run:
