@@ -15,4 +15,7 @@ terraform {
 provider "google" {
   project = local.project
   region  = local.region
+  # A person's own login has no project that the Billing Budget API could count its calls to.
+  user_project_override = true
+  billing_project       = local.project
 }

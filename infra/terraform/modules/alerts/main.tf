@@ -19,7 +19,7 @@ locals {
     }
     trust-changed = {
       title  = "The trust roots were changed"
-      filter = "logName=\"projects/${var.project}/logs/cloudaudit.googleapis.com%2Fdata_access\" resource.type=\"gcs_bucket\" resource.labels.bucket_name=\"${var.trust_bucket}\" protoPayload.methodName=~\"storage.objects.(create|delete|update)\""
+      filter = "logName=\"projects/${var.project}/logs/cloudaudit.googleapis.com%2Fdata_access\" resource.type=\"gcs_bucket\" resource.labels.bucket_name=\"${var.trust_bucket}\" protoPayload.resourceName=~\"/objects/trust.json$\" protoPayload.methodName=~\"storage.objects.(create|delete|update)\""
       advice = "Whose key may decide was changed by who is named. If nobody meant to: bring the older version of the object back."
     }
   }
