@@ -17,6 +17,7 @@ locals {
       filter = "logName=\"projects/${var.project}/logs/cloudaudit.googleapis.com%2Fdata_access\" protoPayload.serviceName=\"cloudkms.googleapis.com\" protoPayload.methodName=~\"AsymmetricSign\" protoPayload.status.code=7"
       advice = "protoPayload.authenticationInfo names who. No step asks for another's key: look at the images that ran."
     }
+    # This one object: with every deployment others are written beside it.
     trust-changed = {
       title  = "The trust roots were changed"
       filter = "logName=\"projects/${var.project}/logs/cloudaudit.googleapis.com%2Fdata_access\" resource.type=\"gcs_bucket\" resource.labels.bucket_name=\"${var.trust_bucket}\" protoPayload.resourceName=~\"/objects/trust.json$\" protoPayload.methodName=~\"storage.objects.(create|delete|update)\""
@@ -88,4 +89,24 @@ resource "google_billing_budget" "month" {
   all_updates_rule {
     monitoring_notification_channels = local.channels
   }
+}
+
+# Whoever shows a plan compares the budget too. For a budget of one project rights in that project are enough, so nobody
+# here has any on the billing account.
+resource "google_project_iam_custom_role" "budget" {
+  count = var.budget == null ? 0 : 1
+
+  project     = var.project
+  role_id     = "sluiceBudget"
+  title       = "Sluice budget"
+  description = "Reads the project's budget"
+  permissions = ["billing.resourcebudgets.read", "resourcemanager.projects.get"]
+}
+
+resource "google_project_iam_member" "budget" {
+  count = var.budget == null ? 0 : 1
+
+  project = var.project
+  role    = "projects/${var.project}/roles/${google_project_iam_custom_role.budget[0].role_id}"
+  member  = var.budget_reader
 }

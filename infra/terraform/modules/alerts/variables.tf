@@ -41,3 +41,8 @@ variable "budget" {
     error_message = "A month's budget is a whole number of 1 or more; leave the budget out for none."
   }
 }
+
+variable "budget_reader" {
+  description = "Who reads the budget to show a plan, as a member of a policy."
+  type        = string
+}

@@ -165,6 +165,7 @@ module "alerts" {
   emails         = var.alert_emails
   trust_bucket   = module.store["trust"].name
   budget         = var.budget
+  budget_reader  = local.accounts.plan
 }
 
 module "federation" {

@@ -25,12 +25,13 @@ locals {
   overseer = toset(["roles/aiplatform.viewer", "roles/logging.viewer", "roles/monitoring.viewer", "roles/run.viewer"])
   people   = { for pair in setproduct(["admins", "developers"], local.overseer) : "${pair[0]}-${pair[1]}" => { group = pair[0], role = pair[1] } }
   groups   = { admins = "group:${var.admins}", developers = "group:${var.developers}" }
-  # What a plan has to read, role by role: roles/viewer would also open the objects of every bucket.
+  # What a plan has to read, role by role: roles/viewer would also open the objects of every bucket. Whoever asks Google in
+  # the project's name, as the provider is told to, is a consumer.
   planner = toset([
     "roles/aiplatform.viewer", "roles/artifactregistry.reader", "roles/cloudkms.viewer", "roles/cloudsql.viewer",
     "roles/compute.networkViewer", "roles/iam.roleViewer", "roles/iam.securityReviewer",
     "roles/iam.workloadIdentityPoolViewer", "roles/monitoring.viewer", "roles/pubsub.viewer", "roles/run.viewer",
-    "roles/secretmanager.viewer", "roles/serviceusage.serviceUsageViewer", "roles/storage.bucketViewer",
+    "roles/secretmanager.viewer", "roles/serviceusage.serviceUsageConsumer", "roles/storage.bucketViewer",
   ])
 }
 

@@ -100,6 +100,7 @@ resource "google_sql_database" "mlflow" {
   deletion_policy = "ABANDON"
 }
 
+# A user may log in and no more; what the server needs in its database an admin gives once, see the README.
 resource "google_sql_user" "user" {
   for_each = var.users
 

@@ -7,6 +7,7 @@ variables {
   emails         = ["sluice-oncall@example.com"]
   trust_bucket   = "sluice-example-dev-sluice-trust"
   budget         = { billing_account = "012345-6789AB-CDEF01", amount = 500 }
+  budget_reader  = "serviceAccount:sluice-plan@sluice-example-dev.iam.gserviceaccount.com"
 }
 
 run "example" {
@@ -18,8 +19,13 @@ run "example" {
     error_message = "An alert does not say what to do."
   }
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.alert["trust-changed"].conditions[0].condition_matched_log[0].filter, "\"sluice-example-dev-sluice-trust\"")
-    error_message = "The alert watches another bucket."
+    condition     = alltrue([for word in ["\"sluice-example-dev-sluice-trust\"", "resourceName=~\"/objects/trust.json$\""] : strcontains(google_monitoring_alert_policy.alert["trust-changed"].conditions[0].condition_matched_log[0].filter, word)])
+    error_message = "The alert watches another bucket, or all that a deployment writes beside the trust roots."
+  }
+  # Who shows a plan reads the budget, and changes none.
+  assert {
+    condition     = google_project_iam_custom_role.budget[0].permissions == toset(["billing.resourcebudgets.read", "resourcemanager.projects.get"])
+    error_message = "Whoever reads the budget may do more."
   }
 }
 
@@ -29,7 +35,7 @@ run "no_budget_where_none_is_wanted" {
     budget = null
   }
   assert {
-    condition     = length(google_billing_budget.month) == 0
+    condition     = length(google_billing_budget.month) == 0 && length(google_project_iam_member.budget) == 0
     error_message = "There is a budget that nobody wanted."
   }
 }

@@ -36,7 +36,7 @@ run "example" {
 
   # A pull request reads and opens no object.
   assert {
-    condition     = alltrue([for one in google_project_iam_member.plan : can(regex("[vV]iewer$|[rR]eader$|[rR]eviewer$", one.role)) && one.role != "roles/viewer"])
+    condition     = alltrue([for one in google_project_iam_member.plan : can(regex("[vV]iewer$|[rR]eader$|[rR]eviewer$|serviceUsageConsumer$", one.role)) && one.role != "roles/viewer"])
     error_message = "A pull request's plan may change something, or open the objects of buckets."
   }
 }
