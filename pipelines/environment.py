@@ -301,7 +301,10 @@ def _read_lock(document: dict[str, Any], path: Path, *, pushed: bool) -> None:
     from pipelines.images.lock import ImagesLock
 
     lock = ImagesLock.load(path)
-    document |= {"images": lock.references(path, pushed=pushed), "image_code": lock.code}
+    references = lock.references(path, pushed=pushed)
+    if document.get("backend") == "vertex":
+        lock.check_ships(path)
+    document |= {"images": references, "image_code": lock.code}
 
 
 def environment_from(document: dict[str, Any]) -> Environment:

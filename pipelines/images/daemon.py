@@ -12,10 +12,9 @@ import subprocess
 from typing import IO, Any
 
 from components.core.errors import Failed, InvalidInput, SluiceError
+from pipelines.images.lock import PLATFORM
 
 START = "start Docker, or `containers/dockerd.sh start`"
-PLATFORM = "linux/amd64"
-"""What the locks are made for: a wheel of torch has one hash a platform."""
 
 
 def docker(*arguments: str, stdin: IO[bytes] | None = None) -> str:

@@ -18,6 +18,8 @@ from components.core.errors import InvalidInput, Refused
 from components.core.whole_file import whole_file
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+PLATFORM = "linux/amd64"
+"""What the locks are made for: a wheel of torch has one hash a platform."""
 BUILD, PUSH = "make images", "make images-push REGISTRY=…"
 
 
@@ -80,6 +82,18 @@ class ImagesLock(Contract):
                 f"{path}: {', '.join(here)}: not in a registry yet, and no other machine has it; `{PUSH}`"
             )
         return {name: image.reference for name, image in self.images.items()}
+
+    def check_ships(self, path: Path) -> None:
+        """Raises InvalidInput for images that Google Cloud is not to run, or cannot."""
+        if stand_ins := sorted(name for name, image in self.images.items() if image.stand_in):
+            raise InvalidInput(
+                f"{path}: {', '.join(stand_ins)}: on a stand-in for the published base, which is for trying and not for"
+                f" shipping; `make images-bases`, then `{BUILD}` and `{PUSH}`"
+            )
+        for name, image in self.images.items():
+            if image.platform != PLATFORM:
+                where = f"Google Cloud runs {PLATFORM}; build it on such a machine"
+                raise InvalidInput(f"{path}: {name} is for {image.platform}, and {where}")
 
     @property
     def code(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,27 @@ def test_an_environment_has_the_images_of_the_lock_that_it_names(place: Path) ->
     (place / "build" / "images.lock.json").unlink()
     kept = json.loads(environment.model_dump_json())
     assert environment_from(kept) == environment, "a run's record needs no file"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"stand_in": True}, "sluice/data: on a stand-in for the published base, which is for trying"),
+        ({"platform": "linux/arm64"}, "sluice/data is for linux/arm64, and Google Cloud runs linux/amd64"),
+    ],
+)
+def test_what_google_cloud_is_not_to_run_or_cannot_is_no_image_there(
+    place: Path, changed: dict[str, Any], said: str
+) -> None:
+    path = place / "build" / "images.lock.json"
+    images = locked().images
+    ImagesLock.of(images | {"sluice/data": images["sluice/data"].model_copy(update=changed)}).save(path)
+    assert load_environment("there").images
+    vertex = load_environment("vertex").model_dump(mode="json", exclude={"image_code"})
+    there = json.dumps({**vertex, "images": "build/images.lock.json"})
+    (place / "environments" / "google.yaml").write_text(there)
+    with pytest.raises(InvalidInput, match=said):
+        load_environment("google")
 
 
 def test_an_image_of_other_code_is_not_submitted(place: Path) -> None:

@@ -47,6 +47,15 @@ def said(*words: str) -> None:
     sluice.main(["env", "services", *words], standalone_mode=False)
 
 
+def test_a_stand_in_is_no_service(lock: Path, published: Path) -> None:
+    images = ImagesLock.load(lock).images
+    ImagesLock.of(images | {"sluice/dispatch": images["sluice/dispatch"].model_copy(update={"stand_in": True})}).save(
+        lock
+    )
+    with pytest.raises(InvalidInput, match="sluice/dispatch: on a stand-in for the published base"):
+        said(str(lock))
+
+
 def test_each_service_has_its_image_by_digest_and_terraform_asks_for_these(
     lock: Path, published: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
