@@ -42,7 +42,7 @@ _LAYER = re.compile(r"(?:layer\.tar|^blobs/sha256/[0-9a-f]{64})$")
 PUBLIC = {
     r"usr/lib/[^/]+/libgnutls\.so[0-9.]*$": "the keys with which GnuTLS tests itself",
     r"site-packages/google/genai/tests/": "a token that its tests made up",
-    r"site-packages/transformers/(?:__pycache__/)?testing_utils\.": "the token of its own tests' user, which Hugging Face publishes",
+    r"site-packages/transformers/(?:__pycache__/)?testing_utils\.": "the published token of its own tests",
 }
 """Files of others in which something of such a form is no secret, and why."""
 
