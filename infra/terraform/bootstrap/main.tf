@@ -1,5 +1,6 @@
 # The bucket that holds Terraform's state of one environment; made once, by hand, before anything else. Its own state is
-# small and says nothing that a look at the bucket does not, so it stays on the machine of whoever made it.
+# small and says nothing that a look at the bucket does not, so it stays on the machine of whoever made it,
+# in a workspace for each project.
 terraform {
   required_version = ">= 1.9"
   required_providers {
