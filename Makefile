@@ -7,11 +7,10 @@ SHELL := /bin/bash
 
 python := .venv/bin/python
 # What is installed, and by which choice of torch, is named in this stamp: nothing changed, nothing to do.
-# Without a word about torch, the choice that was made before stays; for `make images` the word is about images.
+# Without a word about torch, the choice that was made before stays. To `make images` the word is about images alone.
 installed := $(or $(patsubst .venv/.installed-%,%,$(firstword $(wildcard .venv/.installed-*))),auto)
-TORCH ?= $(installed)
 inputs := locks/main.txt locks/torch-cpu.txt locks/torch-cuda.txt pyproject.toml setup.sh
-stamp := .venv/.installed-$(if $(filter images,$(MAKECMDGOALS)),$(installed),$(TORCH))
+stamp := .venv/.installed-$(or $(if $(filter images,$(MAKECMDGOALS)),,$(TORCH)),$(installed))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -13,18 +13,16 @@ from pathlib import Path
 
 from pipelines import catalogue
 
-COUNTED = (".py", ".html", ".css", ".js", ".json", ".yaml", ".txt")
-"""What of a folder counts, by the ends of names: what an editor or a compiler leaves there does not."""
-
 
 def code_digest(stage: str, root: Path = catalogue.ROOT) -> str:
     """SHA-256 over names and contents of the stage's files, core's and the locks'; 16 hexadecimal digits of it.
 
-    Pages and tables that lie beside the code are part of what a step does; what explains it (``.md``) is not.
+    Steps run again when it changes, so pages and tables beside the code are none of it: that an image holds those that
+    are here is for ``pipelines.images.context.digests``.
 
     ``root`` is the folder ``components``; the locks lie beside it where there is a checkout.
     """
-    files = [*_files(root / stage), *_files(root / "core"), *_files(root.parent / "locks")]
+    files = [*_files(root / stage, "*.py"), *_files(root / "core", "*.py"), *_files(root.parent / "locks", "*.txt")]
     whole = hashlib.sha256()
     for path in files:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -38,5 +36,5 @@ def code_digests() -> dict[str, str]:
     return {stage: code_digest(stage) for stage in sorted({step.stage for step in catalogue.steps().values()})}
 
 
-def _files(folder: Path) -> Iterable[Path]:
-    return sorted(path for path in folder.rglob("*.*") if path.is_file() and path.suffix in COUNTED)
+def _files(folder: Path, pattern: str) -> Iterable[Path]:
+    return sorted(path for path in folder.rglob(pattern) if path.is_file())

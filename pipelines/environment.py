@@ -105,7 +105,9 @@ class EnvironmentBase(BaseModel):
         default={}, description="What a recipe's secret://NAME is here: secret://… or env://VARIABLE."
     )
     image_code: dict[str, str] = Field(
-        default={}, description="Digest of the code in each image, as the images lock says; not written by hand."
+        default={},
+        description="Digests of the code in each image and of all that it was built from, as the images lock says; not"
+        " written by hand.",
     )
 
     @field_validator("version")

@@ -9,9 +9,11 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from components.core.errors import ExitCode, Failed, InvalidInput, ended
 from pipelines.code_digest import code_digest
@@ -24,8 +26,8 @@ from pipelines.images.spec import IMAGES, Image, images
 
 LOCK = ROOT / "build" / "images.lock.json"
 LOGS = ROOT / "build" / "images"
-CODE = "dev.sluice.code"
-"""The label that says which code is in an image."""
+CODE, CONTEXT = "dev.sluice.code", "dev.sluice.context"
+"""The labels that say which code is in an image, and of what all of it was built."""
 BUILT = "built"
 """The tag under which the daemon keeps what was built; nothing but the daemon's own clearing looks at it."""
 
@@ -58,12 +60,14 @@ def build(image: Image, choices: Choices) -> LockedImage:
     found = inspect(identity)
     if found is None:
         raise Failed(f"{image.name}: was built as {identity} and is not there any more; build again")
+    labels = found["Config"].get("Labels") or {}
     return LockedImage(
         reference=f"{image.logical}@{identity}",
         platform=f"{found['Os']}/{found['Architecture']}",
         base=on.digest,
         stand_in=on.stand_in,
-        code=(found["Config"].get("Labels") or {}).get(CODE, ""),
+        code=labels.get(CODE, ""),
+        context=labels.get(CONTEXT, ""),
         size_bytes=found["Size"],
     )
 
@@ -73,24 +77,13 @@ def _built(image: Image, choices: Choices, on: Base) -> str:
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{image.name}.log"
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as context:
-        code = code_digest(image.stage) if image.stage else ""
-        write_context(image, context, wheels=choices.wheels)
-        if image.stage and code_digest(image.stage) != code:
-            raise Failed(f"{image.name}: its code was changed while it was read; build again")
+        digests = _write(image, choices, context)
         context.seek(0)
         identity = Path(folder) / "id"
-        command = (
-            "docker",
-            "build",
-            "--progress",
-            "plain",
-            "--iidfile",
-            str(identity),
-            *_options(image, choices, on, code),
-        )
+        command = ("docker", "build", "--progress", "plain", "--iidfile", str(identity))
         with log.open("wb") as out:
             done = subprocess.run(
-                (*command, "-"),
+                (*command, *_options(image, choices, on, digests), "-"),
                 stdin=context,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -103,7 +96,18 @@ def _built(image: Image, choices: Choices, on: Base) -> str:
         return identity.read_text().strip()
 
 
-def _options(image: Image, choices: Choices, on: Base, code: str) -> list[str]:
+def _write(image: Image, choices: Choices, context: IO[bytes]) -> dict[str, str]:
+    """Writes what the builder is given; the labels of what that is."""
+    if not image.stage:
+        return {CONTEXT: write_context(image, context, wheels=choices.wheels)}
+    code = code_digest(image.stage)
+    whole = write_context(image, context, wheels=choices.wheels)
+    if code_digest(image.stage) != code:
+        raise Failed(f"{image.name}: its code was changed while it was read; build again")
+    return {CODE: code, CONTEXT: whole}
+
+
+def _options(image: Image, choices: Choices, on: Base, digests: Mapping[str, str]) -> list[str]:
     made = revision(image)
     labels = {
         "org.opencontainers.image.revision": made.commit,
@@ -111,11 +115,10 @@ def _options(image: Image, choices: Choices, on: Base, code: str) -> list[str]:
         "org.opencontainers.image.version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
         "org.opencontainers.image.base.name": on.says,
         "org.opencontainers.image.base.digest": on.digest,
+        **digests,
     }
     if choices.source:
         labels["org.opencontainers.image.source"] = choices.source
-    if code:
-        labels[CODE] = code
     arguments = {"BASE": on.name, "SOURCE_DATE_EPOCH": str(made.epoch)}
     if image.torch:
         arguments["TORCH"] = labels["dev.sluice.torch"] = choices.torch

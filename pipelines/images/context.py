@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import os
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import IO
 
 from components.core.errors import Failed, InvalidInput
 from pipelines import catalogue
+from pipelines.images.bases import bases
 from pipelines.images.spec import Image
 
 ROOT = catalogue.ROOT.parent
@@ -29,22 +33,34 @@ class Revision:
     """Seconds since 1970."""
 
 
-def write_context(image: Image, out: IO[bytes], *, wheels: Path | None = None, root: Path = ROOT) -> None:
-    """Writes the archive. Raises InvalidInput where a file is missing, or code is there that git does not know."""
+def write_context(image: Image, out: IO[bytes], *, wheels: Path | None = None, root: Path = ROOT) -> str:
+    """Writes the archive. Raises InvalidInput where a file is missing, or code is there that git does not know.
+
+    Returns a digest of all that decides what is in the image: its base and what was written, but for wheels, of which
+    a lock has the hashes.
+    """
+    whole = hashlib.sha256(json.dumps(bases(root / "containers" / "bases.json")[image.base]).encode())
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         folder = tarfile.TarInfo("wheels")
         folder.type, folder.mode = tarfile.DIRTYPE, 0o755
         archive.addfile(folder)
-        for name, source in sorted(_files(image, wheels, root)):
-            info = tarfile.TarInfo(name)
-            with source.open("rb") as file:
-                status = os.fstat(file.fileno())
-                info.size, info.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
+        for path in sorted(wheels.glob("torch-*.whl")) if wheels and image.torch else ():
+            info = tarfile.TarInfo(f"wheels/{path.name}")
+            with path.open("rb") as file:
+                info.size = os.fstat(file.fileno()).st_size
                 archive.addfile(info, file)
-        content = _uv(root / "locks" / "main.txt").encode()
-        info = tarfile.TarInfo("uv.txt")
-        info.size = len(content)
-        archive.addfile(info, io.BytesIO(content))
+        for name, source in sorted(_files(image, root)):
+            with _plain(source, root).open("rb") as file:
+                mode = 0o755 if os.fstat(file.fileno()).st_mode & 0o100 else 0o644
+                _add(archive, whole, name, file.read(), mode)
+        _add(archive, whole, "uv.txt", _uv(root / "locks" / "main.txt").encode(), 0o644)
+    return whole.hexdigest()[:16]
+
+
+def context_digest(image: Image, root: Path = ROOT) -> str:
+    """What ``write_context`` returns for what is here."""
+    with tempfile.TemporaryFile() as out:
+        return write_context(image, out, root=root)
 
 
 def revision(image: Image, root: Path = ROOT) -> Revision:
@@ -58,7 +74,14 @@ def revision(image: Image, root: Path = ROOT) -> Revision:
     return Revision(commit + dirty, int(os.environ.get("SOURCE_DATE_EPOCH", epoch)))
 
 
-def _files(image: Image, wheels: Path | None, root: Path) -> Iterator[tuple[str, Path]]:
+def _add(archive: tarfile.TarFile, whole: hashlib._Hash, name: str, content: bytes, mode: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(content), mode
+    archive.addfile(info, io.BytesIO(content))
+    whole.update(f"{name} {mode:o} {hashlib.sha256(content).hexdigest()}\n".encode())
+
+
+def _files(image: Image, root: Path) -> Iterator[tuple[str, Path]]:
     folder = root / "containers" / image.name
     shared = [root / "containers" / name for name in SHARED]
     for path in (folder / "Dockerfile", folder / "requirements.txt", *shared):
@@ -68,8 +91,6 @@ def _files(image: Image, wheels: Path | None, root: Path) -> Iterator[tuple[str,
     if image.torch:
         for path in root.glob("locks/torch-*.txt"):
             yield path.name, path
-        for path in wheels.glob("torch-*.whl") if wheels else ():
-            yield f"wheels/{path.name}", path
     yield from _code(image, root)
 
 
@@ -81,10 +102,18 @@ def _code(image: Image, root: Path) -> Iterator[tuple[str, Path]]:
     if unknown := [name for name in others.split("\0") if name.endswith(".py")]:
         raise InvalidInput(f"{', '.join(unknown)}: not in git, and no image holds such a file; `git add` or remove it")
     for name in tracked:
-        if (root / name).is_symlink():
-            raise InvalidInput(f"{name}: is a link, and what it leads to would be in the image; put the file there")
         if (root / name).is_file() and not name.endswith(".md"):
             yield name, root / name
+
+
+def _plain(path: Path, root: Path) -> Path:
+    """The path. Raises InvalidInput where a link is on the way: what it leads to is not in git."""
+    name = path.relative_to(root)
+    if path.resolve() != root.resolve() / name:
+        raise InvalidInput(
+            f"{name}: is behind a link, and what that leads to would be in the image; put the file there"
+        )
+    return path
 
 
 def _uv(lock: Path) -> str:

@@ -10,7 +10,8 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Collection, Iterator
+import zlib
+from collections.abc import Collection, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -24,13 +25,13 @@ LARGEST = 8 * 2**20
 """Larger files (bytes) are libraries; they are not looked through."""
 KINDS = {
     # Of an Ed25519 key it is one line of base64; of an encrypted one lines about that come first.
-    "private key": rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----\\?n?\s*(?:[\w-]+: [^\n\\]+\\?n?\s*)*"
+    "private key": rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----\\?n?\s*(?:[\w-]+: [^\n\\]+\\?n?\s*)*"
     rb"[A-Za-z0-9+/=]{40,}",
     "key of AWS": rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b(?<!EXAMPLE)",
     "secret key of AWS": rb"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}"
     rb"(?![A-Za-z0-9/+])(?<!EXAMPLEKEY)",
     "token of GitHub": rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{82})\b",
-    "token of GitLab": rb"\bglpat-[A-Za-z0-9_-]{20}\b",
+    "token of GitLab": rb"\bglpat-[A-Za-z0-9_-]{20}",
     "token of Hugging Face": rb"\bhf_[A-Za-z0-9]{34}\b",
     "token of Slack": rb"\bxox[abprs]-[0-9]{10,13}-[A-Za-z0-9-]{10,}",
     "API key of Google": rb"\bAIza[A-Za-z0-9_-]{35}\b",
@@ -38,7 +39,8 @@ KINDS = {
     "password in an address": rb"\b(?:https?|postgresql)://[A-Za-z0-9._-]+:[A-Za-z0-9]{20,}@",
 }
 
-_LAYER = re.compile(r"(?:layer\.tar|^blobs/sha256/[0-9a-f]{64})$")
+_LAYER = re.compile(r"(?:/layer\.tar|^blobs/sha256/[0-9a-f]{64})$")
+"""Docker before 25 calls a layer ID/layer.tar, later ones blobs/sha256/DIGEST, as they do settings."""
 PUBLIC = {
     r"usr/lib/[^/]+/libgnutls\.so[0-9.]*$": "the keys with which GnuTLS tests itself",
     r"site-packages/google/genai/tests/": "a token that its tests made up",
@@ -63,19 +65,34 @@ def _places(image: str) -> Iterator[tuple[str, bytes]]:
     with subprocess.Popen(("docker", "save", image), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         if process.stdout is None or process.stderr is None:
             raise Failed(f"{image}: cannot be saved; look at the daemon's log")
-        looked = 0
-        with suppress(tarfile.ReadError), tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-            for part in archive:
-                # Docker before 25 calls a layer ID/layer.tar, later ones blobs/sha256/DIGEST, as they do settings.
-                if _LAYER.search(part.name) and (file := archive.extractfile(part)):
-                    with suppress(tarfile.ReadError):  # a blob that is no layer
-                        yield from _files(part.name.removeprefix("blobs/sha256/")[:12], file)
-                        looked += 1
+        unread = {"a layer"}
+        with suppress(tarfile.ReadError):  # nothing was written, or not all: what is unread says so
+            unread = yield from _layers(process.stdout)
         said = process.stderr.read().decode(errors="replace")
     if process.returncode:
         raise fault(f"save {image}", said)
-    if not looked:
-        raise Failed(f"{image}: no layer was found in what `docker save` wrote, so nothing was looked at")
+    if unread:
+        raise Failed(
+            f"{image}: {min(unread)} cannot be read in what `docker save` wrote, so it was not looked through; build"
+            " the image again, or ask another Docker"
+        )
+
+
+def _layers(content: IO[bytes]) -> Generator[tuple[str, bytes], None, set[str]]:
+    """All files of the layers that a saved image has; which of its layers could not be read."""
+    named, read = {"a layer"}, set[str]()
+    with tarfile.open(fileobj=content, mode="r|") as archive:
+        for part in archive:
+            if part.issym():  # the same layer once more
+                read.add(part.name)
+            elif part.name == "manifest.json" and (file := archive.extractfile(part)):
+                named = {name for image in json.load(file) for name in image["Layers"]} or named
+            elif _LAYER.search(part.name) and (file := archive.extractfile(part)):
+                # What a blob is, only the manifest says, which comes last.
+                with suppress(tarfile.TarError, EOFError, zlib.error):
+                    yield from _files(part.name.removeprefix("blobs/sha256/")[:12], file)
+                    read.add(part.name)
+    return named - read
 
 
 def _files(layer: str, content: IO[bytes]) -> Iterator[tuple[str, bytes]]:

@@ -34,6 +34,9 @@ class LockedImage(Contract):
     base: Digest = Field(description="Digest of the base image.")
     stand_in: bool = Field(default=False, description="Whether the base stands in for the published one.")
     code: str = Field(default="", description="Digest of the code in it (`code_digest`); empty where there is none.")
+    context: str = Field(
+        default="", description="Digest of all that it was built from (`context_digest`); empty where none was taken."
+    )
     size_bytes: int = Field(default=0, ge=0, description="What it takes unpacked (bytes).")
     pushed: bool = Field(default=False, description="Whether the reference is a registry's.")
 
@@ -97,23 +100,41 @@ class ImagesLock(Contract):
 
     @property
     def code(self) -> dict[str, str]:
-        """Logical name to the digest of the code in it, of those that hold code."""
-        return {name: image.code for name, image in self.images.items() if image.code}
+        """Logical name to the digest of the code in it, of those that hold code; ``containers/…`` to the context's."""
+        held = {name: image for name, image in self.images.items() if image.code}
+        contexts = {_folder(name): image.context for name, image in held.items() if image.context}
+        return {name: image.code for name, image in held.items()} | contexts
 
 
 def _check(images: Mapping[str, LockedImage]) -> str:
-    return sha256(canonical_json({name: image.model_dump(mode="json") for name, image in images.items()}))
+    # A lock of before there were digests of contexts is still right.
+    left_out = {name: None if image.context else {"context"} for name, image in images.items()}
+    return sha256(
+        canonical_json({name: image.model_dump(mode="json", exclude=left_out[name]) for name, image in images.items()})
+    )
+
+
+def _folder(name: str) -> str:
+    return f"containers/{name.rpartition('/')[2]}"
 
 
 def check_code(images: Mapping[str, str], code: Mapping[str, str]) -> None:
-    """Raises Refused where an image holds other code than is here: a step would not do what was compiled.
+    """Raises Refused where an image was built from other files than are here: a step would not do what was compiled.
 
-    ``images`` is the digest of the code in each image of which that is known, ``code`` that of each stage here.
+    ``images`` are the digests of each image of which they are known (``ImagesLock.code``), ``code`` is that of each
+    stage's code here. What else is in an image is looked at in a checkout only: elsewhere nothing could be built anew.
     """
+    from pipelines.images.context import ROOT, context_digest
+    from pipelines.images.spec import IMAGES
+
     here = {f"sluice/{stage}": digest for stage, digest in code.items()}
-    stale = sorted(name for name, digest in images.items() if here.get(name, digest) != digest)
+    if (ROOT / ".git").exists():
+        here |= {_folder(stage): context_digest(IMAGES[stage]) for stage in code if images.get(_folder(stage))}
+    stale = sorted(
+        {f"sluice/{name.rpartition('/')[2]}" for name, digest in images.items() if here.get(name, digest) != digest}
+    )
     if stale:
         raise Refused(
-            f"{', '.join(stale)}: built from other code than is here, so the steps would not do what is compiled;"
+            f"{', '.join(stale)}: built from other files than are here, so the steps would not do what is compiled;"
             f" `{BUILD}` and `{PUSH}` build and push it again"
         )

@@ -171,6 +171,12 @@ def test_prod_comes_after_staging_and_only_from_a_tag_or_by_hand() -> None:
     release = WORKFLOWS["release.yml"]
     assert release["on"] == {"push": {"tags": ["v*"]}}
     assert release["jobs"]["prod"]["needs"] == "staging"
+    # GitHub skips what waits for a job that was skipped.
+    assert release["jobs"]["no-staging"]["if"] == "vars.SLUICE_PROD != '' && vars.SLUICE_STAGING == ''"
+    (says,) = release["jobs"]["no-staging"]["steps"]
+    said = subprocess.run(("bash", "-e", "-c", says["run"]), check=False, capture_output=True, text=True)
+    assert said.returncode == 2
+    assert "::error::nothing goes to prod that was not in staging" in said.stdout
     assert WORKFLOWS["main.yml"]["on"] == {"push": {"branches": ["main"]}}
     assert {job["with"]["environment"] for job in WORKFLOWS["main.yml"]["jobs"].values() if "with" in job} == {"dev"}
     assert WORKFLOWS["rollback.yml"]["on"].keys() == {"workflow_dispatch"}

@@ -75,6 +75,7 @@ SOUND = gzip.compress(b'{"request_id":"a"}\n', mtime=0)
         gzip.compress(b'{"request_id":"a"\n'),
         gzip.compress(b'{"request_id":"a"}{"request_id":"b"}\n'),
         gzip.compress(b'{"request_id":\n"a"}\n'),
+        gzip.compress(b'{"request_id":"a"}{"more":\n{"b":1}}\n'),
         gzip.compress(b'{"request_id":"a"}'),
         gzip.compress(b'{"request_id":5}\n'),
         gzip.compress(b'{"attempt":3000000000}\n'),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.core.errors import InvalidInput
-from pipelines.images.context import revision, write_context
+from pipelines.images.context import context_digest, revision, write_context
 from pipelines.images.spec import IMAGES
 
 
@@ -27,11 +27,13 @@ def checkout(tmp_path: Path) -> Path:
     files = {
         "containers/install.sh": "#!/bin/sh\n",
         "containers/unneeded.txt": "",
+        "containers/bases.json": '{"python": {"reference": "python:3", "digest": null}}',
         "locks/main.txt": "urllib3==2 \\\n    --hash=a\nuv==1 \\\n    --hash=b \\\n    --hash=c\nx==1\n",
         "locks/torch-cpu.txt": "torch==2\n",
         "components/__init__.py": "",
         "components/core/one.py": "one = 1\n",
         "components/data/two.py": "two = 2\n",
+        "components/data/page.html": "<p>\n",
         "components/train/three.py": "three = 3\n",
         "components/data/README.md": "generated\n",
     }
@@ -65,6 +67,7 @@ def test_it_holds_the_stage_and_core_and_nothing_of_other_stages(checkout: Path)
         "components/__init__.py",
         "components/core/one.py",
         "components/data/two.py",
+        "components/data/page.html",
     }
     assert found["uv.txt"] == b"uv==1 \\\n    --hash=b \\\n    --hash=c\n"
     assert not any("torch" in name for name in found)
@@ -95,8 +98,50 @@ def test_what_a_link_leads_to_gets_into_no_image(checkout: Path, tmp_path: Path)
     (tmp_path / "secret").write_text("hunter2")
     (checkout / "components/core/notes.txt").symlink_to(tmp_path / "secret")
     subprocess.run(("git", "-C", str(checkout), "add", "components/core/notes.txt"), check=True)
-    with pytest.raises(InvalidInput, match=r"components/core/notes\.txt: is a link"):
+    with pytest.raises(InvalidInput, match=r"components/core/notes\.txt: is behind a link"):
         raw("data", checkout)
+
+
+def test_nor_what_a_folder_that_is_a_link_leads_to(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "components/data").rename(tmp_path / "elsewhere")
+    (checkout / "components/data").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InvalidInput, match=r"components/data/page\.html: is behind a link"):
+        raw("data", checkout)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "components/core/one.py",
+        "components/data/page.html",
+        "containers/data/Dockerfile",
+        "containers/data/requirements.txt",
+        "containers/install.sh",
+        "containers/unneeded.txt",
+    ],
+)
+def test_all_that_decides_what_is_in_an_image_is_in_its_digest(checkout: Path, changed: str) -> None:
+    data, train = (context_digest(IMAGES[name], checkout) for name in ("data", "train"))
+    with (checkout / changed).open("a") as file:
+        file.write("\n")
+    assert context_digest(IMAGES["data"], checkout) != data
+    assert (context_digest(IMAGES["train"], checkout) != train) is not ("data" in changed)
+
+
+def test_the_base_and_uv_are_in_the_digest_and_what_explains_code_and_wheels_are_not(
+    checkout: Path, tmp_path: Path
+) -> None:
+    before = context_digest(IMAGES["train"], checkout)
+    (checkout / "components/core/README.md").write_text("new\n")
+    git(checkout, "add", ".")
+    (tmp_path / "torch-2-cp311.whl").write_text("torch")
+    assert write_context(IMAGES["train"], io.BytesIO(), wheels=tmp_path, root=checkout) == before
+    for path, old, new in (("containers/bases.json", "null", '"sha256:1"'), ("locks/main.txt", "uv==1", "uv==2")):
+        text = (checkout / path).read_text()
+        (checkout / path).write_text(text.replace(old, new))
+        assert context_digest(IMAGES["train"], checkout) != before
+        (checkout / path).write_text(text)
+    assert context_digest(IMAGES["train"], checkout) == before
 
 
 def test_only_torch_is_taken_from_a_folder_of_wheels_and_only_where_it_is_wanted(

@@ -94,6 +94,7 @@ def test_it_is_what_the_lock_says(image: str, built: dict[str, str], lock: Image
     assert labels["org.opencontainers.image.base.name"].startswith("stand-in for ") == locked.stand_in
     assert {"revision", "created", "version"} <= {name.rpartition(".")[2] for name in labels}
     assert labels.get("dev.sluice.code", "") == locked.code
+    assert labels.get("dev.sluice.context", "") == locked.context
 
 
 @pytest.mark.parametrize("image", PYTHON)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -78,3 +81,31 @@ def test_every_image_is_a_folder_and_stands_on_a_base_of_the_file() -> None:
     assert {image.base for image in IMAGES.values()} <= bases().keys()
     for entry in json.loads((CONTAINERS / "bases.json").read_text()).values():
         assert not entry["reference"].endswith(":latest")
+
+
+@pytest.mark.parametrize("installed", ["auto", "cpu", "cuda"])
+def test_what_torch_an_image_gets_is_not_what_this_machine_gets(tmp_path: Path, installed: str) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in (
+        f".venv/.installed-{installed}",
+        *(f"locks/{name}.txt" for name in ("main", "torch-cpu", "torch-cuda")),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("pyproject.toml", "setup.sh"):
+        (tmp_path / name).touch()
+
+    def would(*words: str) -> str:
+        given = {name: value for name, value in os.environ.items() if name not in ("TORCH", "MAKEFLAGS", "MFLAGS")}
+        command = ("make", "--dry-run", "--what-if=setup.sh", *words)
+        return subprocess.run(command, cwd=tmp_path, env=given, capture_output=True, text=True, check=True).stdout
+
+    for words, setup, torch in (
+        (("images", "TORCH=cuda"), installed, "cuda"),
+        (("images",), installed, "cpu"),
+        (("setup", "TORCH=cpu"), "cpu", ""),
+        (("images-lint", "TORCH=cuda"), "cuda", ""),
+    ):
+        said = would(*words)
+        assert re.findall(r"\./setup\.sh (\w+)", said) == [setup], words
+        assert "".join(re.findall(r"--torch (\w+)", said)) == torch, words

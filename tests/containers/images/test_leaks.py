@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -78,35 +79,74 @@ ENCRYPTED = KEY.replace("BEGIN ", "BEGIN RSA ").replace("-----\nMII", "-----\nPr
         ('aws_secret_access_key = "' + "a/" * 20 + '"', "secret key of AWS"),
         ("xoxb-" + "1" * 12 + "-" + "a" * 24, "token of Slack"),
         ("ya29." + "a" * 40, "token of Google"),
+        ("GOCSPX-" + "a" * 28, "token of Google"),
     ],
 )
 def test_a_secret_is_known_by_its_form(text: str, kind: str) -> None:
     assert [name for name, pattern in KINDS.items() if re.search(pattern, f"a={text}\n".encode())] == [kind]
 
 
-def test_layers_are_found_as_later_dockers_write_them(docker_that: SaysDocker, tmp_path: Path) -> None:
-    def tar(files: dict[str, bytes], mode: str = "w") -> bytes:
-        out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode=mode) as archive:
-            for name, content in files.items():
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
-        return out.getvalue()
+def tar(files: dict[str, bytes], mode: str = "w") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            if content.startswith(b"../"):
+                info.type, info.linkname, info.size = tarfile.SYMTYPE, content.decode(), 0
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
 
-    layer = tar({"srv/key": KEY.encode()}, "w:gz")
-    names = {f"blobs/sha256/{digit * 64}": content for digit, content in (("a", b'{"config": 1}'), ("b", layer))}
+
+@pytest.fixture
+def saved(docker_that: SaysDocker, tmp_path: Path) -> Callable[[bytes], int]:
+    """Sets what ``docker save`` writes."""
     docker_that({"history": "", "image inspect": '[{"Config": {}}]'}, fails={"save": "not this time"})
     with pytest.raises(Failed, match="not this time"):
         leaks("x")
-    (tmp_path / "saved.tar").write_bytes(tar({**names, "manifest.json": b"[]"}))
-    program = tmp_path / "docker-bin" / "docker"
-    program.write_text(
-        program.read_text().replace("'save'*)", f"'save'*) cat {tmp_path}/saved.tar; exit 0 ;;\n'never'*)")
-    )
-    assert leaks("x") == ["layer bbbbbbbbbbbb, /srv/key: private key"]
-    (tmp_path / "saved.tar").write_bytes(tar({"manifest.json": b"[]"}))
-    with pytest.raises(Failed, match="x: no layer was found in what `docker save` wrote"):
+    program, file = tmp_path / "docker-bin" / "docker", tmp_path / "saved.tar"
+    program.write_text(program.read_text().replace("'save'*)", f"'save'*) cat {file}; exit 0 ;;\n'never'*)"))
+    return file.write_bytes
+
+
+BLOB = "blobs/sha256/"
+LAYER, BASE = tar({"srv/key": KEY.encode()}), tar({"etc/passwd": b"root"})
+
+
+def manifest(*layers: str) -> bytes:
+    return json.dumps([{"Config": BLOB + "a" * 64, "Layers": list(layers)}]).encode()
+
+
+@pytest.mark.parametrize("layer", [LAYER, gzip.compress(LAYER)])
+def test_layers_are_found_as_later_dockers_write_them(saved: Callable[[bytes], int], layer: bytes) -> None:
+    names = [BLOB + digit * 64 for digit in "bc"]
+    blobs = {BLOB + "a" * 64: b'{"config": 1}', names[0]: BASE, names[1]: layer}
+    saved(tar({**blobs, "manifest.json": manifest(*names)}))
+    assert leaks("x") == ["layer cccccccccccc, /srv/key: private key"]
+
+
+def test_and_as_earlier_ones_do_which_write_a_layer_once(saved: Callable[[bytes], int]) -> None:
+    names = ["1/layer.tar", "2/layer.tar"]
+    saved(tar({"1/layer.tar": LAYER, "2/layer.tar": b"../1/layer.tar", "manifest.json": manifest(*names)}))
+    assert leaks("x") == ["layer 1/layer.tar, /srv/key: private key"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (tar({"manifest.json": b"[]"}), "a layer"),
+        (tar({BLOB + "b" * 64: BASE}), "a layer"),
+        (tar({BLOB + "b" * 64: BASE, "manifest.json": manifest(BLOB + "b" * 64, BLOB + "c" * 64)}), f"{BLOB}ccc"),
+        (tar({BLOB + "b" * 64: b"(\xb5/\xfd zstd", "manifest.json": manifest(BLOB + "b" * 64)}), f"{BLOB}bbb"),
+        (tar({BLOB + "b" * 64: LAYER})[:1200], "a layer"),
+        (b"", "a layer"),
+    ],
+)
+def test_a_layer_that_cannot_be_read_is_not_taken_for_clean(
+    saved: Callable[[bytes], int], content: bytes, said: str
+) -> None:
+    saved(content)
+    with pytest.raises(Failed, match=rf"x: {said}.* cannot be read in what `docker save` wrote"):
         leaks("x")
 
 

@@ -13,7 +13,10 @@ from components.core.store import Store
 from pipelines.backends.ask import pinned
 from pipelines.code_digest import code_digests
 from pipelines.environment import environment_from, load_environment
-from pipelines.images.lock import ImagesLock, LockedImage
+from pipelines.images import context
+from pipelines.images.context import context_digest
+from pipelines.images.lock import ImagesLock, LockedImage, check_code
+from pipelines.images.spec import IMAGES
 from pipelines.recipe import load_recipe
 from pipelines.smoke import recipe as smoke_recipe
 from tests.pipelines.small import RECIPE
@@ -85,9 +88,26 @@ def test_what_google_cloud_is_not_to_run_or_cannot_is_no_image_there(
 def test_an_image_of_other_code_is_not_submitted(place: Path) -> None:
     locked(data="0" * 16).save(place / "build" / "images.lock.json")
     environment = load_environment("there")
-    with pytest.raises(Refused, match=r"^sluice/data: built from other code than is here.*`make images-push"):
+    with pytest.raises(Refused, match=r"^sluice/data: built from other files than are here.*`make images-push"):
         pinned("smoke", "", smoke_recipe(), environment, Store("store"))
     assert not (place / "store").exists()
+
+
+def test_an_image_of_the_same_code_and_another_page_is_not_submitted(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = {
+        name: image.model_copy(update={"context": context_digest(IMAGES[name.removeprefix("sluice/")])})
+        for name, image in locked().images.items()
+    }
+    ImagesLock.of(held).save(place / "build" / "images.lock.json")
+    environment = load_environment("there")
+    check_code(environment.image_code, code_digests())
+    other = environment.image_code | {"containers/evaluate": "0" * 16}
+    with pytest.raises(Refused, match=r"^sluice/evaluate: built from other files than are here"):
+        check_code(other, code_digests())
+    monkeypatch.setattr(context, "ROOT", place)  # no checkout, so nothing that could be compared
+    check_code(other, code_digests())
 
 
 def test_images_that_are_in_no_registry_are_for_this_machine(place: Path) -> None:
