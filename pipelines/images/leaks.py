@@ -28,7 +28,7 @@ KINDS = {
     "private key": rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----\\?n?\s*(?:[\w-]+: [^\n\\]+\\?n?\s*)*"
     rb"[A-Za-z0-9+/=]{40,}",
     "key of AWS": rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b(?<!EXAMPLE)",
-    "secret key of AWS": rb"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}"
+    "secret key of AWS": rb"(?:aws_secret_access_key|AWS_SECRET_ACCESS_KEY)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}"
     rb"(?![A-Za-z0-9/+])(?<!EXAMPLEKEY)",
     "token of GitHub": rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{82})\b",
     "token of GitLab": rb"\bglpat-[A-Za-z0-9_-]{20}",
@@ -38,7 +38,19 @@ KINDS = {
     "token of Google": rb"\b(?:ya29\.[A-Za-z0-9_-]{30,}|GOCSPX-[A-Za-z0-9_-]{28}\b)",
     "password in an address": rb"\b(?:https?|postgresql)://[A-Za-z0-9._-]+:[A-Za-z0-9]{20,}@",
 }
-
+MARKS = {
+    "private key": (b"PRIVATE KEY",),
+    "key of AWS": (b"AKIA", b"ASIA"),
+    "secret key of AWS": (b"aws_secret_access_key", b"AWS_SECRET_ACCESS_KEY"),
+    "token of GitHub": (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
+    "token of GitLab": (b"glpat-",),
+    "token of Hugging Face": (b"hf_",),
+    "token of Slack": (b"xox",),
+    "API key of Google": (b"AIza",),
+    "token of Google": (b"ya29.", b"GOCSPX-"),
+    "password in an address": (b"://",),
+}
+"""What stands in each kind: it is found ten times as fast as a pattern, and most files have none."""
 _LAYER = re.compile(r"(?:/layer\.tar|^blobs/sha256/[0-9a-f]{64})$")
 """Docker before 25 calls a layer ID/layer.tar, later ones blobs/sha256/DIGEST, as they do settings."""
 PUBLIC = {
@@ -54,7 +66,10 @@ def leaks(image: str, values: Collection[str] = ()) -> list[str]:
     kinds = {name: re.compile(pattern) for name, pattern in KINDS.items()}
     kinds |= {f"known value {number}": re.compile(re.escape(value.encode())) for number, value in enumerate(values, 1)}
     return [
-        f"{place}: {kind}" for place, text in _places(image) for kind, pattern in kinds.items() if pattern.search(text)
+        f"{place}: {kind}"
+        for place, text in _places(image)
+        for kind, pattern in kinds.items()
+        if any(mark in text for mark in MARKS.get(kind, (b"",))) and pattern.search(text)
     ]
 
 

@@ -56,7 +56,11 @@ def test_the_same_rows_are_the_same_bytes(log: RequestLog) -> None:
     assert log.store.read("e/requests/1.jsonl.gz") == log.store.read("e/requests/2.jsonl.gz")
 
 
-SOUND = gzip.compress(b'{"request_id":"a"}\n', mtime=0)
+def packed(text: bytes) -> bytes:
+    return gzip.compress(text, mtime=0)
+
+
+SOUND = packed(b'{"request_id":"a"}\n')
 
 
 @pytest.mark.parametrize(
@@ -69,17 +73,17 @@ SOUND = gzip.compress(b'{"request_id":"a"}\n', mtime=0)
         SOUND[:-8] + bytes(8),
         SOUND[:12] + bytes([SOUND[12] ^ 1]) + SOUND[13:],
         SOUND + b"more",
-        gzip.compress(b"no JSON at all"),
-        gzip.compress(b"[1]\n"),
-        gzip.compress(b"null\n"),
-        gzip.compress(b'{"request_id":"a"\n'),
-        gzip.compress(b'{"request_id":"a"}{"request_id":"b"}\n'),
-        gzip.compress(b'{"request_id":\n"a"}\n'),
-        gzip.compress(b'{"request_id":"a"}{"more":\n{"b":1}}\n'),
-        gzip.compress(b'{"request_id":"a"}'),
-        gzip.compress(b'{"request_id":5}\n'),
-        gzip.compress(b'{"attempt":3000000000}\n'),
-        gzip.compress(b'{"request_id":"\xff\xfe"}\n'),
+        packed(b"no JSON at all"),
+        packed(b"[1]\n"),
+        packed(b"null\n"),
+        packed(b'{"request_id":"a"\n'),
+        packed(b'{"request_id":"a"}{"request_id":"b"}\n'),
+        packed(b'{"request_id":\n"a"}\n'),
+        packed(b'{"request_id":"a"}{"more":\n{"b":1}}\n'),
+        packed(b'{"request_id":"a"}'),
+        packed(b'{"request_id":5}\n'),
+        packed(b'{"attempt":3000000000}\n'),
+        packed(b'{"request_id":"\xff\xfe"}\n'),
     ],
 )
 def test_a_half_written_or_foreign_partition_is_named_and_the_others_are_read(log: RequestLog, data: bytes) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from components.core.errors import Failed
-from pipelines.images.leaks import KINDS, leaks
+from pipelines.images.leaks import KINDS, MARKS, leaks
 from tests.containers.images.conftest import SaysDocker
 
 KEY = (
@@ -84,6 +84,7 @@ ENCRYPTED = KEY.replace("BEGIN ", "BEGIN RSA ").replace("-----\nMII", "-----\nPr
 )
 def test_a_secret_is_known_by_its_form(text: str, kind: str) -> None:
     assert [name for name, pattern in KINDS.items() if re.search(pattern, f"a={text}\n".encode())] == [kind]
+    assert any(mark in text.encode() for mark in MARKS[kind])
 
 
 def tar(files: dict[str, bytes], mode: str = "w") -> bytes:
@@ -164,5 +165,6 @@ def test_an_image_without_secrets_has_none(build: Build) -> None:
 
 
 @pytest.mark.images
+@pytest.mark.timeout(1800)
 def test_nothing_that_was_built_holds_a_secret(built: dict[str, str]) -> None:
     assert {name: found for name, image in built.items() if (found := leaks(image))} == {}
