@@ -129,7 +129,9 @@ def _uv(lock: Path) -> str:
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(("git", "-C", str(root), *arguments), capture_output=True, text=True, check=False)
+        # Whose checkout it is does not matter: its code is what runs here.
+        safe = ("-c", f"safe.directory={root.resolve()}")
+        done = subprocess.run(("git", *safe, "-C", str(root), *arguments), capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise Failed("there is no git on the PATH, by which an image's files are known; install it") from error
     if done.returncode:

@@ -71,9 +71,9 @@ def until(container: str, *command: str, seconds: int = 30) -> str:
     raise AssertionError(done.stderr)
 
 
-def stopped(container: str) -> int:
-    """The exit code after SIGTERM; 137 where it did not heed it and was killed."""
-    subprocess.run(("docker", "stop", "--time", "20", container), capture_output=True, check=True)
+def stopped(container: str, seconds: int = 20) -> int:
+    """The exit code after SIGTERM; 137 where it did not heed it for so long and was killed."""
+    subprocess.run(("docker", "stop", "--time", str(seconds), container), capture_output=True, check=True)
     state = subprocess.run(
         ("docker", "inspect", "--format", "{{.State.ExitCode}}", container), capture_output=True, check=True
     )

@@ -131,4 +131,4 @@ def test_mlflow_answers_beside_its_database_and_only_for_cloud_runs_names(releas
         assert until(container, "python", "-c", ASKS, experiments, "sluice-mlflow-1.europe-west4.run.app") == "200\n"
         elsewhere = ("docker", "exec", container, "python", "-c", ASKS, experiments, "mlflow.example.com")
         assert "403: Forbidden" in subprocess.run(elsewhere, capture_output=True, text=True, check=False).stderr
-        assert stopped(container) == 0
+        assert stopped(container, seconds=90) == 0
