@@ -303,9 +303,8 @@ def _read_lock(document: dict[str, Any], path: Path, *, pushed: bool) -> None:
     from pipelines.images.lock import ImagesLock
 
     lock = ImagesLock.load(path)
-    references = lock.references(path, pushed=pushed)
-    if document.get("backend") == "vertex":
-        lock.check_ships(path)
+    ships = document.get("backend") == "vertex"
+    references = lock.shipped(path) if ships else lock.references(path, pushed=pushed)
     document |= {"images": references, "image_code": lock.code}
 
 

@@ -86,17 +86,27 @@ class ImagesLock(Contract):
             )
         return {name: image.reference for name, image in self.images.items()}
 
-    def check_ships(self, path: Path) -> None:
-        """Raises InvalidInput for images that Google Cloud is not to run, or cannot."""
-        if stand_ins := sorted(name for name, image in self.images.items() if image.stand_in):
-            raise InvalidInput(
-                f"{path}: {', '.join(stand_ins)}: on a stand-in for the published base, which is for trying and not for"
-                f" shipping; `make images-bases`, then `{BUILD}` and `{PUSH}`"
-            )
+    @property
+    def on_stand_ins(self) -> str:
+        """Why it is not shipped, where images stand on a stand-in; empty where none does."""
+        stand_ins = sorted(name for name, image in self.images.items() if image.stand_in)
+        if not stand_ins:
+            return ""
+        return (
+            f"{', '.join(stand_ins)}: on a stand-in for the published base, which is for trying and not for shipping;"
+            f" `make images-bases`, then `{BUILD}` without STAND_IN"
+        )
+
+    def shipped(self, path: Path) -> dict[str, str]:
+        """The references for Google Cloud. Raises InvalidInput for what is in no registry, or is not to run there."""
+        references = self.references(path, pushed=True)
+        if self.on_stand_ins:
+            raise InvalidInput(f"{path}: {self.on_stand_ins}")
         for name, image in self.images.items():
             if image.platform != PLATFORM:
                 where = f"Google Cloud runs {PLATFORM}; build it on such a machine"
                 raise InvalidInput(f"{path}: {name} is for {image.platform}, and {where}")
+        return references
 
     @property
     def code(self) -> dict[str, str]:

@@ -27,12 +27,8 @@ def push(registry: str, path: Path = LOCK) -> list[str]:
             f"REGISTRY {registry!r}: wants a host and path, such as europe-docker.pkg.dev/project/images"
         )
     lock = ImagesLock.load(path)
-    stand_ins = sorted(name for name, image in lock.images.items() if image.stand_in)
-    if stand_ins and not LOOPBACK.fullmatch(registry):
-        raise Refused(
-            f"{', '.join(stand_ins)}: on a stand-in for the published base, which is for trying and not for shipping;"
-            f" `make images-bases`, then `{BUILD}` without STAND_IN"
-        )
+    if lock.on_stand_ins and not LOOPBACK.fullmatch(registry):
+        raise Refused(lock.on_stand_ins)
     images = dict(lock.images)
     for name, image in lock.images.items():
         if not image.reference.startswith(f"{registry}/{name}@"):

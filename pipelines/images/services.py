@@ -26,9 +26,7 @@ def service_images(lock: Path) -> dict[str, str]:
     wanted = {service: image.logical for service, image in OURS.items()}
     if missing := sorted({name for name in wanted.values() if name not in built}):
         raise InvalidInput(f"{lock}: has no {', '.join(missing)}, which Terraform's services run; `{BUILD}`, `{PUSH}`")
-    chosen = ImagesLock.of({name: built[name] for name in wanted.values()})
-    ours = chosen.references(lock, pushed=True)
-    chosen.check_ships(lock)
+    ours = ImagesLock.of({name: built[name] for name in wanted.values()}).shipped(lock)
     theirs = {service: bases.base(name, path=bases.PATH).name for service, name in PUBLISHED.items()}
     return {service: ours[name] for service, name in wanted.items()} | theirs
 

@@ -33,9 +33,7 @@ def environment_of(text: str, images: Path) -> dict[str, Any]:
         lines = "\n".join(_sentence(one) for one in error.errors())
         raise InvalidInput(f"terraform output: {OUTPUT} makes no environment; {AGAIN}:\n{lines}") from error
     if images.exists():  # it may be made later; what is there must be right
-        lock = ImagesLock.load(images)
-        lock.references(images, pushed=True)
-        lock.check_ships(images)
+        ImagesLock.load(images).shipped(images)
     return {**document, "images": str(images)}
 
 
