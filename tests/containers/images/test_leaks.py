@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from components.core.errors import Failed
-from pipelines.images.leaks import KINDS, MARKS, leaks
+from pipelines.images.leaks import KINDS, leaks
 from tests.containers.images.conftest import SaysDocker
 
 KEY = (
@@ -83,8 +83,9 @@ ENCRYPTED = KEY.replace("BEGIN ", "BEGIN RSA ").replace("-----\nMII", "-----\nPr
     ],
 )
 def test_a_secret_is_known_by_its_form(text: str, kind: str) -> None:
-    assert [name for name, pattern in KINDS.items() if re.search(pattern, f"a={text}\n".encode())] == [kind]
-    assert any(mark in text.encode() for mark in MARKS[kind])
+    found = [name for name, one in KINDS.items() if re.search(one.pattern, f"a={text}\n".encode())]
+    assert found == [kind]
+    assert any(mark in text.encode() for mark in KINDS[kind].marks)
 
 
 def tar(files: dict[str, bytes], mode: str = "w") -> bytes:
