@@ -88,8 +88,9 @@ class Check:
 
         Raises InvalidInput where the plan has nothing of what a rule is about: then nothing was shown.
         """
+        rules = self.held  # before all else: what follows looks for the same things
         found = [*self._structure(), *self._elsewhere(), *self._unruled(), *self._approvers_keys()]
-        for held in self.held:
+        for held in rules:
             for thing in held.things:
                 found += [*self._too_much(held, thing), *self._too_little(held, thing)]
         return list(dict.fromkeys(found))
@@ -237,19 +238,23 @@ def _forbidden(one: Resource) -> str:
     if one.type == "google_sql_database_instance" and (one.text("root_password") or one.waits("root_password")):
         return "has a root password, for whoever knows it; leave root_password away"
     if one.type == "google_iam_workload_identity_pool_provider":
-        terms = (one.text("attribute_condition") or "").split(" && ")
-        if not (
-            all(map(_CLAIM.fullmatch, terms)) and any(term.startswith("assertion.repository_id ") for term in terms)
-        ):
-            return (
-                "may believe any repository of its issuer; set attribute_condition to"
-                " `assertion.repository_id == 'NUMBER'`, and join more by && alone"
-            )
-        rights = (one.values.get("attribute_mapping") or {}).get("attribute.rights", "")
-        if not _RIGHTS.fullmatch(rights):
-            return "has another attribute.rights than modules/federation, so who is `ci` is not known; write that one"
+        return _too_trusting(one)
     if one.type.startswith("google_cloud_run_") and one.values.get("invoker_iam_disabled"):
         return "answers whoever asks; leave invoker_iam_disabled away, and name who may"
+    return ""
+
+
+def _too_trusting(provider: Resource) -> str:
+    """Why a provider of identities may believe somebody else than the one repository's workflows."""
+    terms = (provider.text("attribute_condition") or "").split(" && ")
+    if not (all(map(_CLAIM.fullmatch, terms)) and any(term.startswith("assertion.repository_id ") for term in terms)):
+        return (
+            "may believe any repository of its issuer; set attribute_condition to"
+            " `assertion.repository_id == 'NUMBER'`, and join more by && alone"
+        )
+    rights = (provider.values.get("attribute_mapping") or {}).get("attribute.rights", "")
+    if not _RIGHTS.fullmatch(rights):
+        return "has another attribute.rights than modules/federation, so who is `ci` is not known; write that one"
     return ""
 
 
