@@ -75,9 +75,9 @@ def access(plan: IO[str], check: bool, page: bool) -> None:
         planned = Plan(plan.read())
         held = promise.Check(Reach(planned, table), rules)
         breaches = held.breaches()
-        text = access_page.page(held, planned.environment.get("name", "?"), str(table.date))
-    if page or not check:
-        click.echo(text, nl=False)
+        name, shown = planned.environment.get("name", "?"), page or not check
+        text = access_page.page(held, name, str(table.date)) if shown else ""
+    click.echo(text, nl=False)
     if check and breaches:
         lines = "\n".join(f"  {breach}" for breach in breaches)
         raise Refused(f"terraform plan: breaks the first promise in {len(breaches)} ways; apply nothing:\n{lines}")

@@ -90,7 +90,5 @@ def _tell_what_is_to_be(run: str, said: Said, recipe: RecipeBase, environment: E
     there = run_of(made) if made else run_to_be(asked.name, recipe, environment, asked.attempt)
     follow = typed(f"status {there} --follow", environment.name)
     spoke = f"{run}: {said.decision.signer} said {said.decision.verdict}"
-    if made:
-        click.echo(f"{spoke}; the dispatcher has started {there}\n  to follow it:  {follow}", err=as_json)
-    else:
-        click.echo(f"{spoke}; the dispatcher starts {there}\n  to follow it, in a minute:  {follow}", err=as_json)
+    starts, when = ("has started", "") if made else ("starts", ", in a minute")
+    click.echo(f"{spoke}; the dispatcher {starts} {there}\n  to follow it{when}:  {follow}", err=as_json)
