@@ -103,8 +103,9 @@ def recorded(outputs: dict[str, Any], asked: Asked) -> Deployment:
         raise InvalidInput(
             f"{key}: says that it is {found.commit} in {found.environment}; somebody put it there by hand"
         )
+    store = _store(outputs)
     for digest in found.graphs.values():
-        read_graph(_store(outputs), digest)
+        read_graph(store, digest)
     return found
 
 
