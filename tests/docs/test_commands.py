@@ -36,7 +36,7 @@ RUN_BY = {
         "test_killed_in_between_the_next_one_goes_on_and_starts_no_second_run",
     ),
     "sluice env access": (
-        "tests/pipelines/terraform/test_promise.py",
+        "tests/pipelines/terraform/test_access.py",
         "test_the_command_says_the_page_and_refuses_what_breaks_the_promise",
     ),
     "sluice freeze": ("tests/end_to_end/test_release.py", "test_a_frozen_endpoint_takes_no_release_until_the_thaw"),
